@@ -1,0 +1,1 @@
+"""One use case a file. Commands return values; they neither print nor exit."""

@@ -1,0 +1,61 @@
+"""Export a trained trial as a folder that predicts without torch."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnsearch.commands.places import MLRUNS, find_study_folder
+from nnsearch.data.prepare import open_part
+from nnsearch.errors import UsageError
+from nnsearch.events import Finished
+from nnsearch.exporting.folder import write_export
+from nnsearch.exporting.predictor import Predictor
+from nnsearch.search.ledger import read_ledger
+from nnsearch.study.folder import StudyFolder, read_json
+from nnsearch.study.spec import Objective
+from nnsearch.training.examine import rebuild
+
+PARITY_ROWS = 256
+
+
+def export(name: str, *, to: str = "onnx", trial: int | None = None, home: Path = MLRUNS) -> Path:
+    """Export a study's best trial, or the one asked for; the folder it now lies in.
+
+    Raises UsageError for a study or a trial that there is not, and for a format nobody writes.
+    """
+    if to != "onnx":
+        raise UsageError(f"unknown format '{to}'.", "There is: onnx.")
+    folder = find_study_folder(name, home)
+    recorded, ledger = read_json(folder.spec), read_ledger(folder)
+    best = ledger.best(Objective(**recorded["objective"]))
+    if best is None:
+        raise UsageError(f"study '{name}' has no complete trial.", "Run it first.")
+    number = best.trial if trial is None else trial
+    if number not in ledger.jobs:
+        raise UsageError(f"study '{name}' has no trial {number}.", "`nnsearch show` lists them.")
+    told = {"study": recorded["study"]["name"], "trial": number}
+    told |= {"task": recorded["study"]["task"].get("name", "")}
+    told |= {"metrics": recorded_metrics(folder, number)}
+    target = folder.exports / f"trial-{number:05d}"
+    return Path(export_trial(str(folder.job(ledger.jobs[number]).root), number, str(target), told))
+
+
+def recorded_metrics(folder: StudyFolder, number: int) -> dict[str, float]:
+    """The validation metrics of a finished trial."""
+    ending = read_ledger(folder).endings.get(number)
+    return dict(ending.metrics) if isinstance(ending, Finished) else {}
+
+
+def export_trial(job: str, number: int, folder: str, told: dict[str, Any]) -> str:
+    """Write the export of a finished trial into `folder`; runs in a worker too.
+
+    The rows on which torch and ONNX Runtime must agree are validation rows, filled up from the
+    training split: the test split stays closed. `told` are facts for the manifest.
+    """
+    _, parts, _ = rebuild(job, number)
+    predictor = Predictor(parts.transforms, parts.model, parts.decode)
+    splits = [open_part(parts.data, part) for part in ("valid", "train")]
+    rows = np.concatenate([np.asarray(each.inputs[:PARITY_ROWS]) for each in splits])
+    checked = rows[:PARITY_ROWS]
+    return str(write_export(predictor, checked, checked, splits[0].signature, Path(folder), told))

@@ -1,0 +1,64 @@
+"""Where things lie: the study a person names, the folder of what runs left, and its lock."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+from nnsearch.errors import StoreError, UsageError
+from nnsearch.study.folder import Home, StudyFolder
+
+STUDIES = Path("studies")
+MLRUNS = Path("mlruns")
+
+
+def find_study_file(name: str) -> Path:
+    """The study file at a path, or the one of that name in studies/."""
+    for path in (Path(name), STUDIES / f"{name}.toml", STUDIES / name):
+        if path.is_file() or (path.exists() and path.suffix == ".toml"):
+            return path
+    known = sorted(each.stem for each in STUDIES.glob("*.toml"))
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{close[0]}'?" if close else f"There is: {', '.join(known) or 'none'}."
+    raise UsageError(f"there is no study file '{name}', nor one of that name in studies/.", hint)
+
+
+def find_study_folder(name: str, home: Path = MLRUNS) -> StudyFolder:
+    """What a study left behind, by its name or by its study file's. Raises UsageError."""
+    stem = Path(name).stem if name.endswith(".toml") else name
+    folder = Home(home).study(stem)
+    if folder.spec.exists():
+        return folder
+    known = sorted(each.name for each in Home(home).studies.glob("*") if each.is_dir())
+    close = get_close_matches(stem, known, n=1)
+    hint = f"Did you mean '{close[0]}'?" if close else "`nnsearch list` shows those there are."
+    raise UsageError(f"no study '{stem}' has run in {home}.", hint)
+
+
+@contextmanager
+def sole_driver(folder: StudyFolder) -> Iterator[None]:
+    """Hold the study's lock: there is one driver at a time, and its death lets go of it.
+
+    Raises StoreError, naming the process that holds it, or where the folder cannot be written.
+    """
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        file = folder.lock.open("a+")
+    except OSError as error:
+        raise StoreError(f"cannot write {folder.root}: {error.strerror}.", "Free it.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise StoreError(
+                f"study '{folder.root.name}' is being run by process {holder}.",
+                "Wait for it, or stop it and type the same command.",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

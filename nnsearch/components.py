@@ -1,0 +1,194 @@
+"""The one extension rule: a component is a function, and its signature is its schema.
+
+Positional parameters come from the run, keyword-only ones from the study file. Knows no kind of
+component beyond its name; the modules named here are imported only when asked for.
+"""
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from nnsearch.errors import UsageError
+
+Count = Annotated[int, Ge(1)]
+NonNegative = Annotated[float, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+Unit = Annotated[float, Ge(0), Lt(1)]
+Share = Annotated[float, Ge(0), Le(1)]
+
+BUILTINS: dict[str, dict[str, str]] = {
+    "sources": {
+        "digits": "nnsearch.data.bundled:digits",
+        "breast_cancer": "nnsearch.data.bundled:breast_cancer",
+        "wine": "nnsearch.data.bundled:wine",
+        "iris": "nnsearch.data.bundled:iris",
+        "diabetes": "nnsearch.data.bundled:diabetes",
+        "csv": "nnsearch.data.tables:csv",
+        "parquet": "nnsearch.data.tables:parquet",
+        "idx": "nnsearch.data.arrays:idx",
+        "npz": "nnsearch.data.arrays:npz",
+    },
+    "transforms": {
+        "table": "nnsearch.data.transforms:table",
+        "image": "nnsearch.data.transforms:image",
+    },
+    "tasks": {
+        "classification": "nnsearch.tasks.classification:classification",
+        "regression": "nnsearch.tasks.regression:regression",
+    },
+    "models": {
+        "linear": "nnsearch.models.mlp:linear",
+        "mlp": "nnsearch.models.mlp:mlp",
+        "cnn": "nnsearch.models.cnn:cnn",
+    },
+    "optimizers": {
+        "adam": "nnsearch.optim.optimizers:adam",
+        "adamw": "nnsearch.optim.optimizers:adamw",
+        "sgd": "nnsearch.optim.optimizers:sgd",
+        "rmsprop": "nnsearch.optim.optimizers:rmsprop",
+    },
+    "schedules": {
+        "constant": "nnsearch.optim.schedules:constant",
+        "step": "nnsearch.optim.schedules:step_decay",
+        "exponential": "nnsearch.optim.schedules:exponential",
+        "cosine": "nnsearch.optim.schedules:cosine",
+        "plateau": "nnsearch.optim.schedules:plateau",
+    },
+    "training": {"recipe": "nnsearch.training.recipe:recipe"},
+    "samplers": {
+        "tpe": "nnsearch.search.samplers:tpe",
+        "random": "nnsearch.search.samplers:random",
+        "grid": "nnsearch.search.samplers:grid",
+        "qmc": "nnsearch.search.samplers:qmc",
+        "gp": "nnsearch.search.samplers:gp",
+    },
+    "pruners": {
+        "none": "nnsearch.search.pruners:none",
+        "median": "nnsearch.search.pruners:median",
+        "halving": "nnsearch.search.pruners:halving",
+        "hyperband": "nnsearch.search.pruners:hyperband",
+    },
+    "executors": {
+        "inline": "nnsearch.executors.inline:inline",
+        "processes": "nnsearch.executors.processes:processes",
+    },
+    "exporters": {"onnx": "nnsearch.exporting.onnx:onnx"},
+}
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One keyword-only parameter of a component: what the study file may set."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the study file has to give it."""
+        return self.default is inspect.Parameter.empty
+
+    def complaint(self, value: object) -> str:
+        """What is wrong with `value`, in one phrase; empty where nothing is."""
+        from pydantic import ValidationError
+
+        try:
+            _adapter(self.annotation).validate_python(value, strict=not isinstance(value, list))
+        except ValidationError as error:
+            return "; ".join(_phrase(each["msg"]) for each in error.errors()[:2])
+        return ""
+
+    def parse(self, value: object) -> Any:
+        """`value` as the component wants it (a TOML array becomes the annotated tuple)."""
+        return _adapter(self.annotation).validate_python(value)
+
+
+def load(kind: str, name: str, *, root: Path | None = None, allow_code: bool = False) -> Function:
+    """The component function that a study file names.
+
+    A name is a built-in's, an entry point's of the group `nnsearch.<kind>`, or
+    `"my_parts.py:residual_mlp"` for a function in a file under `root`, the study's folder.
+    Raises UsageError for a name nobody knows (the nearest is told) and for code of the user's
+    without `allow_code`.
+    """
+    if ".py:" in name:
+        return _from_file(name, root or Path.cwd(), allow_code=allow_code)
+    if name in BUILTINS[kind]:
+        module, _, function = BUILTINS[kind][name].partition(":")
+        loaded: Function = getattr(importlib.import_module(module), function)
+        return loaded
+    for point in entry_points(group=f"nnsearch.{kind}", name=name):
+        plugin: Function = point.load()
+        return plugin
+    raise UsageError(f"unknown {kind.removesuffix('s')} '{name}'.", nearest(name, names(kind)))
+
+
+def names(kind: str) -> list[str]:
+    """The built-in components of a kind, then those that installed packages offer."""
+    plugins = {point.name for point in entry_points(group=f"nnsearch.{kind}")}
+    return [*BUILTINS[kind], *sorted(plugins - BUILTINS[kind].keys())]
+
+
+def options(function: Function) -> Mapping[str, Option]:
+    """The keyword-only parameters of a component, in the order of its signature."""
+    hints = get_type_hints(function, include_extras=True)
+    return {
+        parameter.name: Option(parameter.name, hints[parameter.name], parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """`Did you mean 'width'?`, or the list of what there is where nothing is near."""
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"Did you mean '{close[0]}'?" if close else f"There is: {', '.join(known)}."
+
+
+def _from_file(name: str, root: Path, *, allow_code: bool) -> Function:
+    relative, _, function = name.rpartition(":")
+    path = (root / relative).resolve()
+    if not allow_code:
+        raise UsageError(f"'{name}' is code of your own.", "Add --allow-code to run it.")
+    if not path.is_relative_to(root.resolve()):
+        raise UsageError(f"'{name}' lies outside the study's folder {root}.", "Move it there.")
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}.", "Name a file beside the study file.")
+    loaded = getattr(_module(path), function, None)
+    if not callable(loaded):
+        raise UsageError(f"{path} defines no function '{function}'.", "Check the name.")
+    result: Function = loaded
+    return result
+
+
+@cache
+def _module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"nnsearch_user_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file.", "Give it the ending .py.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def _adapter(annotation: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(annotation)
+
+
+def _phrase(message: str) -> str:
+    return message.removeprefix("Input ").replace("should be", "must be")

@@ -1,0 +1,219 @@
+"""From a source to arrays on disk that every worker maps. Knows no trial and no model.
+
+    <folder>/<fingerprint>/prepared.json
+    <folder>/<fingerprint>/{train,valid,test}/{inputs,targets,rows}.npy
+
+The test split lies in a folder of its own, which nothing but the final test opens.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nnsearch.data.checks import Finding, audit
+from nnsearch.data.examples import Array, Examples
+from nnsearch.data.split import PARTS, Part, RowsOf, split, with_split_column
+from nnsearch.data.targets import as_numbers, encode_classes
+from nnsearch.errors import DataError, IntegrityError, StoreError
+from nnsearch.signature import Signature
+from nnsearch.study.folder import read_json, sha256_of, write_json
+from nnsearch.study.spec import Split, digest
+
+Source = Callable[..., Examples]
+TargetKind = Literal["class", "number", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Data that is ready for training, and what was found out about it.
+
+    `fingerprint` is the hash of the arrays, their division and the signature. `folder` is where
+    they lie; `Path()` where they were only inspected.
+    """
+
+    folder: Path
+    fingerprint: str
+    signature: Signature
+    num_rows: dict[str, int]
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def prepare(
+    source: Source,
+    task_target: TargetKind,
+    spec: Split,
+    seed: int,
+    *,
+    root: Path,
+    options: Mapping[str, Any],
+    folder: Path,
+    allow_leaky: bool = False,
+) -> Prepared:
+    """Load, encode, split and audit the source's examples, and lay them below `folder`.
+
+    Arrays that are there already are checked against their hashes and used. Raises DataError for
+    anything wrong with the data (a leak too, without `allow_leaky`), StoreError where the folder
+    cannot be written, IntegrityError where arrays there were changed.
+    """
+    examples, rows, found = _load(source, task_target, spec, seed, files=(root, options))
+    prepared = _describe(examples, rows, found, allow_leaky=allow_leaky)
+    target = folder / prepared.fingerprint
+    prepared = replace(prepared, folder=target)
+    if target.exists():
+        _verify(target)
+        return prepared
+    try:
+        _write(target, prepared, examples, rows)
+    except OSError as error:
+        message = f"cannot write the prepared data to {target}: {error.strerror or error}."
+        raise StoreError(message, "Make room or choose another folder.") from error
+    return prepared
+
+
+def inspect(
+    source: Source,
+    task_target: TargetKind,
+    spec: Split,
+    seed: int,
+    *,
+    root: Path,
+    options: Mapping[str, Any],
+    allow_leaky: bool = False,
+) -> Prepared:
+    """What `prepare` would return and raise, without writing anything."""
+    examples, rows, found = _load(source, task_target, spec, seed, files=(root, options))
+    return _describe(examples, rows, found, allow_leaky=allow_leaky)
+
+
+def open_prepared(folder: Path) -> Prepared:
+    """What stands in a folder that `prepare` wrote. Raises IntegrityError where it is none."""
+    fields = _record(folder)
+    return Prepared(
+        folder,
+        fields["fingerprint"],
+        Signature.from_json(fields["signature"]),
+        fields["num_rows"],
+        tuple(fields["notes"]),
+        tuple(Finding(**each) for each in fields["findings"]),
+    )
+
+
+def open_part(folder: Path, part: Part) -> Examples:
+    """One split's examples, read-only and mapped from the disk: workers share the memory."""
+    signature = Signature.from_json(_record(folder)["signature"])
+    inputs, targets = (
+        np.load(folder / part / f"{name}.npy", mmap_mode="r") for name in ("inputs", "targets")
+    )
+    return Examples(inputs, targets, signature)
+
+
+def _load(
+    source: Source,
+    task_target: TargetKind,
+    spec: Split,
+    seed: int,
+    *,
+    files: tuple[Path, Mapping[str, Any]],
+) -> tuple[Examples, RowsOf, list[Finding]]:
+    root, options = files
+    examples = with_split_column(source(root, **options), spec)
+    if task_target == "class":
+        examples = encode_classes(examples)
+    elif task_target == "number":
+        examples = as_numbers(examples)
+    rows = split(examples, spec, seed)
+    return examples, rows, audit(examples, rows)
+
+
+def _describe(
+    examples: Examples, rows: RowsOf, found: list[Finding], *, allow_leaky: bool
+) -> Prepared:
+    errors = [each.as_problem() for each in found if each.level == "error"]
+    if errors and not allow_leaky:
+        raise DataError(errors)
+    return Prepared(
+        Path(),
+        _fingerprint(examples, rows),
+        examples.signature,
+        {part: len(rows[part]) for part in PARTS},
+        examples.notes,
+        tuple(found),
+    )
+
+
+def _fingerprint(examples: Examples, rows: RowsOf) -> str:
+    hashes: dict[str, str] = {
+        "inputs": _hash(examples.inputs),
+        "targets": _hash(_storable(examples.targets)),
+        **{part: _hash(rows[part].astype(np.int64)) for part in PARTS},
+    }
+    return digest({"signature": examples.signature.to_json(), **hashes})
+
+
+def _hash(array: Array) -> str:
+    whole = np.ascontiguousarray(array)
+    head = f"{whole.dtype.str}{whole.shape}".encode()
+    return hashlib.sha256(head + hashlib.sha256(whole.reshape(-1).data).digest()).hexdigest()
+
+
+def _storable(targets: Array) -> Array:
+    """Text as fixed-width text: an array of objects could only be stored as a pickle."""
+    return targets.astype(str) if targets.dtype.kind == "O" else targets
+
+
+def _write(target: Path, prepared: Prepared, examples: Examples, rows: RowsOf) -> None:
+    """Fill a temporary folder and rename it: a reader sees the whole or nothing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for stale in target.parent.glob(".*.tmp"):
+        shutil.rmtree(stale)  # of a run that was killed; the study's lock keeps others out
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+    try:
+        temporary.chmod(0o755)
+        hashes = {}
+        for part in PARTS:
+            own = examples.take(rows[part])
+            arrays = {"inputs": own.inputs, "targets": _storable(own.targets), "rows": rows[part]}
+            (temporary / part).mkdir()
+            for name, array in arrays.items():
+                path = temporary / part / f"{name}.npy"
+                with path.open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+                hashes[f"{part}/{name}.npy"] = sha256_of(path)
+        fields = {key: value for key, value in asdict(prepared).items() if key != "folder"}
+        write_json(temporary / "prepared.json", {**fields, "sha256": hashes})
+        temporary.rename(target)
+    except OSError as error:
+        # Somebody else was faster: equal fingerprints are equal arrays.
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _verify(folder: Path) -> None:
+    for name, sha256 in _record(folder)["sha256"].items():
+        path = folder / name
+        if not path.is_file() or sha256_of(path) != sha256:
+            raise IntegrityError(
+                f"{path} is not what was prepared.", f"Delete {folder} and run again."
+            )
+
+
+def _record(folder: Path) -> Any:
+    fields = read_json(folder / "prepared.json")
+    if fields is None:
+        raise IntegrityError(
+            f"{folder} holds no prepared data.", "Run the study again to prepare it."
+        )
+    return fields

@@ -1,0 +1,208 @@
+"""Sources of tables: CSV and Parquet files. Knows no split, no task and no transform."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from annotated_types import Len
+
+from nnsearch.components import nearest
+from nnsearch.data.columns import (
+    MISSING,
+    Kind,
+    Numbers,
+    Reading,
+    Typed,
+    in_columns,
+    is_constant,
+    raw_target,
+    typed_column,
+)
+from nnsearch.data.csv_file import Dialect, read_cells
+from nnsearch.data.examples import Array, Examples, without_copies
+from nnsearch.data.paths import find_files
+from nnsearch.errors import DataError, Problem
+from nnsearch.signature import Column, Signature
+
+Character = Annotated[str, Len(1, 1)]
+Names = tuple[str, ...]
+
+
+def csv(
+    root: Path,
+    *,
+    path: str,
+    target: str,
+    data_root: str = "",
+    drop: Names = (),
+    numeric: Names = (),
+    categorical: Names = (),
+    missing: Names = MISSING,
+    delimiter: Character = ",",
+    decimal: Character = ".",
+    dedupe: bool = False,
+) -> Examples:
+    """The rows of a CSV file in UTF-8 with a header; `target` is the column to predict.
+
+    A column is numeric where all its cells are numbers or `missing`, else categorical; `numeric`
+    and `categorical` decide it. Columns that say nothing are dropped, which the notes tell.
+    Raises DataError with every problem of the file, each with its line.
+    """
+    file = find_files(root, data_root, path=path)["path"]
+    choice = _Choice(path, target, drop, numeric, categorical)
+    cells = read_cells(file, path, Dialect(delimiter, decimal, missing, categorical))
+    reading = Reading(
+        lambda row: f"{path}:{cells.lines[row]}", missing, decimal, choice.forced_kinds()
+    )
+    examples = _examples(cells.frame, choice, reading, cells.notes)
+    return without_copies(examples) if dedupe else examples
+
+
+def parquet(
+    root: Path,
+    *,
+    path: str,
+    target: str,
+    data_root: str = "",
+    drop: Names = (),
+    numeric: Names = (),
+    categorical: Names = (),
+    dedupe: bool = False,
+) -> Examples:
+    """The rows of a Parquet file; as `csv`, but the file knows the types of its columns.
+
+    A row is named by its place, counted from 1. Raises DataError where the file is cut short, or
+    a column is nested.
+    """
+    file = find_files(root, data_root, path=path)["path"]
+    frame = _read_parquet(file, path)
+    choice = _Choice(path, target, drop, numeric, categorical)
+    reading = Reading(lambda row: f"{path}: row {row + 1}", ("",), ".", choice.forced_kinds())
+    examples = _examples(frame, choice, reading, ())
+    return without_copies(examples) if dedupe else examples
+
+
+def read_inputs(
+    path: Path,
+    columns: tuple[Column, ...],
+    *,
+    missing: Names = MISSING,
+    delimiter: Character = ",",
+    decimal: Character = ".",
+) -> Numbers:
+    """The inputs [N, C] of a CSV or Parquet file of new rows, for a predictor's columns.
+
+    Columns are found by name, others are ignored, and a category that the predictor does not know
+    is missing. Raises DataError as the sources do.
+    """
+    shown = path.name
+    found = find_files(path.parent, "", path=path.name)["path"]
+    if path.suffix == ".parquet":
+        frame = _read_parquet(found, shown)
+        return in_columns(frame, columns, Reading(lambda row: f"{shown}: row {row + 1}", ("",)))
+    texts = [column.name for column in columns if column.kind == "categorical"]
+    cells = read_cells(found, shown, Dialect(delimiter, decimal, missing, texts))
+    reading = Reading(lambda row: f"{shown}:{cells.lines[row]}", missing, decimal)
+    return in_columns(cells.frame, columns, reading)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the study file says about a table's columns."""
+
+    shown: str
+    target: str
+    drop: Names
+    numeric: Names
+    categorical: Names
+
+    def forced_kinds(self) -> dict[str, Kind]:
+        return {
+            **dict.fromkeys(self.numeric, "numeric"),
+            **dict.fromkeys(self.categorical, "categorical"),
+        }
+
+    def problems(self, known: list[str]) -> list[Problem]:
+        """Names that are no column, and names that contradict each other."""
+        options = {
+            "target": (self.target,),
+            "drop": self.drop,
+            "numeric": self.numeric,
+            "categorical": self.categorical,
+        }
+        unknown = [
+            Problem(
+                "E317", f"{option}: there is no column '{name}'.", self.shown, nearest(name, known)
+            )
+            for option, names in options.items()
+            for name in names
+            if name not in known
+        ]
+        twice = sorted({*self.numeric} & {*self.categorical})
+        both = [f"'{name}' is both numeric and categorical." for name in twice]
+        if self.target in self.drop:
+            both.append(f"the target '{self.target}' is dropped as well.")
+        hint = "Take it out of one option."
+        return [*unknown, *(Problem("E317", each, self.shown, hint) for each in both)]
+
+
+def _read_parquet(file: Path, shown: str) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(file, engine="pyarrow")
+    except (ValueError, OSError, NotImplementedError) as error:  # Arrow's errors are these
+        message = f"cannot be read as Parquet ({str(error).splitlines()[0][:120]})."
+        hint = "It may be cut short: write it again."
+        raise DataError([Problem("E341", message, shown, hint)]) from error
+    frame.columns = frame.columns.map(str)
+    doubled = sorted({name for name in frame.columns if list(frame.columns).count(name) > 1})
+    problems = [Problem("E316", f"column '{name}' stands there twice.", shown) for name in doubled]
+    if not len(frame):
+        problems.append(Problem("E304", "the table has no row.", shown))
+    if problems:
+        raise DataError(problems)
+    return frame
+
+
+def _examples(frame: pd.DataFrame, choice: _Choice, reading: Reading, notes: Names) -> Examples:
+    names = list(frame.columns)
+    problems = choice.problems(names)
+    targets: Array = np.empty(0)
+    if choice.target in names:
+        targets, wrong = raw_target(choice.target, frame[choice.target], reading)
+        problems += wrong
+    left_out = {choice.target, *choice.drop}
+    typed = [typed_column(each, frame[each], reading) for each in names if each not in left_out]
+    problems += [problem for each in typed for problem in each.problems]
+    kept = [each for each in typed if not is_constant(each.numbers)]
+    if not kept and not problems:
+        hint = "Every column is dropped, constant or without a value."
+        problems.append(Problem("E317", "no column is left to learn from.", choice.shown, hint))
+    if problems:
+        raise DataError([_placed(each, choice.shown) for each in problems])
+    columns = tuple(each.column for each in kept)
+    signature = Signature("table", (len(columns),), "float64", choice.target, columns)
+    said = tuple(note for each in kept for note in each.notes)
+    inputs = np.column_stack([each.numbers for each in kept])
+    return Examples(inputs, targets, signature, notes=(*notes, *said, *_dropped(typed)))
+
+
+def _dropped(typed: list[Typed]) -> Names:
+    reasons: list[tuple[str, Callable[[Numbers], bool]]] = [
+        ("has no value", lambda values: bool(np.isnan(values).all())),
+        ("is constant", lambda values: not np.isnan(values).any() and is_constant(values)),
+    ]
+    return tuple(
+        f"column '{each.column.name}' {reason}: dropped"
+        for each in typed
+        for reason, holds in reasons
+        if holds(each.numbers)
+    )
+
+
+def _placed(problem: Problem, shown: str) -> Problem:
+    if problem.where:
+        return problem
+    return Problem(problem.code, problem.message, shown, problem.hint)

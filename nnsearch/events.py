@@ -1,0 +1,154 @@
+"""What happens to trials, as frozen values of one JSON line each. Knows no store and no torch.
+
+Workers append events to their job's file; the driver reads them. The files are the truth, so a
+reader takes a line only once its newline is there, and a writer cuts a torn last line off before
+it appends.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The driver drew a trial. `params` are the searched values under their dotted names."""
+
+    trial: int
+    uid: str
+    seed: int
+    params: dict[str, Scalar]
+    config: dict[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker began, or began again, to train a trial; `epoch` is the first it will train."""
+
+    trial: int
+    uid: str
+    at: float
+    epoch: int = 1
+    device: str = "cpu"
+    num_parameters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch is over (counted from 1). `metrics` are such as `valid/accuracy` and `lr`."""
+
+    trial: int
+    epoch: int
+    at: float
+    seconds: float
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A trial is complete: the commit point. `epoch` is the one whose weights were kept.
+
+    `files` maps each file in the trial's folder to its sha256.
+    """
+
+    trial: int
+    at: float
+    value: float
+    epoch: int
+    seconds: float
+    metrics: dict[str, float]
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The pruner stopped a trial after `epoch`, at the objective value `value`."""
+
+    trial: int
+    at: float
+    epoch: int
+    value: float
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A trial cannot be completed; `error` is one line, `details` the traceback."""
+
+    trial: int
+    at: float
+    error: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The chosen trial was looked at, once, on the test split.
+
+    `intervals` holds, for the metrics that have one, the ends of a 95 % interval.
+    """
+
+    trial: int
+    at: float
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    num_rows: int
+
+
+Event = Asked | Started | Epoch | Finished | Pruned | Failed | Tested
+Ending = Finished | Pruned | Failed
+
+_KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind for kind in (Asked, Started, Epoch, Finished, Pruned, Failed, Tested)
+}
+
+
+def to_line(event: Event) -> str:
+    """One line of JSON, newline included; floats survive bit for bit, NaN and infinity too."""
+    return json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n"
+
+
+def from_line(line: str) -> Event:
+    """The event of one line. Raises ValueError where the line is not one of ours."""
+    fields: dict[str, Any] = json.loads(line)
+    kind = _KINDS.get(fields.pop("event", ""))
+    if kind is None:
+        raise ValueError(f"not an event: {line[:80]!r}")
+    if kind is Tested:
+        fields["intervals"] = {key: tuple(ends) for key, ends in fields["intervals"].items()}
+    return kind(**fields)
+
+
+def append_lines(path: Path, lines: Iterable[str], *, sync: bool) -> None:
+    """Append whole lines in one write; with `sync` they are on the disk when this returns."""
+    with path.open("ab") as file:
+        file.write("".join(lines).encode())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def whole_lines(path: Path, offset: int = 0) -> Iterator[tuple[str, int]]:
+    """Each complete line from byte `offset` on, with the offset behind it; a torn one is left."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            for raw in file:
+                if not raw.endswith(b"\n"):
+                    return
+                offset += len(raw)
+                yield raw.decode(), offset
+    except FileNotFoundError:
+        return
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut the file back to its last newline, so that the next line appended stands alone."""
+    end = max((offset for _, offset in whole_lines(path)), default=0)
+    if path.exists() and path.stat().st_size > end:
+        os.truncate(path, end)

@@ -1,0 +1,88 @@
+"""The worker process: jobs come in by a socket, answers go back. Knows nothing of what a job does.
+
+Run as `python -m nnsearch.executors.worker DESCRIPTOR PARENT [MODULE]`. It lives no longer than the
+driver: the kernel kills it with the thread that started it, and it leaves when the socket closes.
+"""
+
+import ctypes
+import faulthandler
+import importlib
+import os
+import pickle
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(descriptor: int, parent: int, warm: str = "") -> None:
+    """Answer jobs until the driver is gone."""
+    die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
+    os.set_inheritable(descriptor, False)  # noqa: FBT003 - takes no keyword
+    connection: Connection = Connection(descriptor)
+    requests: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=receive, args=(connection, requests), daemon=True).start()
+    if warm:
+        preload(warm)
+    while True:
+        connection.send_bytes(answer(requests.get()))
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when the driver's thread ends; leave if it has already."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def receive(connection: Connection, requests: "SimpleQueue[bytes]") -> None:
+    """Queue what comes in; end the process, in mid-job too, once the driver's end is closed."""
+    while True:
+        try:
+            requests.put(connection.recv_bytes())
+        except (EOFError, OSError):
+            os._exit(1)
+
+
+def preload(module: str) -> None:
+    """Import a module early. If that fails it is said here, and the first job fails with it too."""
+    try:
+        importlib.import_module(module)
+    except Exception:  # noqa: BLE001 - a worker that cannot warm up still answers each job
+        traceback.print_exc()
+
+
+def answer(request: bytes) -> bytes:
+    """Run one job. The answer is (has returned, pickled value or error, the traceback's text)."""
+    try:
+        fn, args = pickle.loads(request)  # noqa: S301 - from our own driver
+        result = fn(*args)
+        return pickle.dumps((True, pickle.dumps(result), ""))
+    except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its Future
+        text = "".join(traceback.format_exception(error)).rstrip()
+        return pickle.dumps((False, pickled(error), text))
+
+
+def pickled(error: Exception) -> bytes:
+    """The error, or where it would not come out again as it went in, a RuntimeError in its name."""
+    try:
+        data = pickle.dumps(error)
+        if type(pickle.loads(data)) is type(error):  # noqa: S301 - written the line before
+            return data
+    except Exception:  # noqa: BLE001, S110 - a broken __reduce__ may raise anything
+        pass
+    return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,1 @@
+"""Predictors: transforms, model and decoding as one module, exported as a folder to serve."""

@@ -1,0 +1,106 @@
+"""Predictors as one ONNX file. Knows no manifest, no signature and no study."""
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from annotated_types import Ge, Le
+from torch import nn
+
+from nnsearch.errors import UsageError
+from nnsearch.exporting.standalone import MODEL
+from nnsearch.study.folder import write_whole
+
+MIN_EXAMPLES = 2
+Opset = Annotated[int, Ge(18), Le(23)]
+
+# What torch says here is about its own insides: torchvision is absent, a pytree is deprecated.
+_TALKATIVE = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
+
+
+def onnx(predictor: nn.Module, example: np.ndarray, folder: Path, *, opset: Opset = 20) -> Path:
+    """Write `folder/model.onnx`, weights inside, and return its path.
+
+    `example` holds raw rows [B, *shape], two at least: torch takes an axis of length one for a
+    constant. The input `inputs` and the output `predictions` have a free first axis. Nothing of
+    this machine stays in the file, so that equal weights give equal bytes. Raises UsageError where
+    a package is missing or the predictor holds something that ONNX cannot express.
+    """
+    require("onnx", "onnxscript")
+    if len(example) < MIN_EXAMPLES:
+        raise UsageError("an export needs an example of two rows.", f"It has {len(example)}.")
+    module = copy.deepcopy(predictor).to("cpu").eval()
+    model = _without_traces(_model_proto(module, torch.from_numpy(np.array(example)), opset))
+    path = folder / MODEL
+    content: bytes = model.SerializeToString(deterministic=True)
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
+    return path
+
+
+def require(*packages: str) -> None:
+    """Raise UsageError, with the command that helps, where a package is not installed."""
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        message = f"{' and '.join(missing)} {verb} not installed."
+        raise UsageError(message, "Type: pip install 'nnsearch[export]'")
+
+
+def _model_proto(module: nn.Module, example: torch.Tensor, opset: int) -> Any:
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                module,
+                (example,),
+                input_names=["inputs"],
+                output_names=["predictions"],
+                dynamic_shapes=({0: "batch"},),
+                opset_version=opset,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise UsageError(
+            f"this predictor cannot be exported to ONNX: {reason}",
+            "Its transforms, model and decoding must be traceable by torch.export.",
+        ) from error
+    assert program is not None
+    return program.model_proto
+
+
+def _without_traces(model: Any) -> Any:
+    """Drop the notes on where each node comes from: they hold source lines and paths."""
+    del model.metadata_props[:]
+    graphs = [model.graph, *model.functions]
+    while graphs:
+        graph = graphs.pop()
+        del graph.metadata_props[:]
+        graph.doc_string = ""
+        values = [getattr(graph, name, ()) for name in ("input", "output", "initializer")]
+        for part in [*graph.node, *graph.value_info, *(part for each in values for part in each)]:
+            if hasattr(part, "metadata_props"):  # a function's inputs are plain text
+                del part.metadata_props[:]
+                part.doc_string = ""
+        graphs += [each.g for node in graph.node for each in node.attribute if each.HasField("g")]
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

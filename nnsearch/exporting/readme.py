@@ -1,0 +1,87 @@
+"""The README of an export. Knows no file but those it names."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nnsearch.signature import Column, Signature
+
+NUM_SHOWN = 12
+
+_IN_PYTHON = """\
+    from pathlib import Path
+    from nnsearch.exporting.runtime import load_predictor
+    predictor = load_predictor(Path("."))"""
+
+
+def readme(manifest: Mapping[str, Any], signature: Signature, sample_name: str) -> str:
+    """What the export is, how to use it, and what goes in and comes out, as plain text."""
+    parts = [
+        _title(manifest),
+        "Use it",
+        f"    pip install numpy onnxruntime\n    python predict.py {sample_name}",
+        "The answer is CSV: " + _output(signature) + " Write it to a file with --output FILE.",
+        "It refuses a model whose sha256 is not the one in manifest.json. With nnsearch installed:",
+        _IN_PYTHON,
+        "Input",
+        *_input(signature),
+        "How good it is",
+        *_quality(manifest),
+    ]
+    return "\n\n".join(_wrapped(part) for part in parts) + "\n"
+
+
+def _wrapped(part: str) -> str:
+    return part if "\n" in part or part.startswith(" ") else textwrap.fill(part, 88)
+
+
+def _title(manifest: Mapping[str, Any]) -> str:
+    study, trial = manifest.get("study"), manifest.get("trial")
+    source = f" of trial {trial} of the study {study}" if study is not None else ""
+    return f"A predictor{source}, exported by nnsearch on {manifest['created']}."
+
+
+def _output(signature: Signature) -> str:
+    if not signature.labels:
+        return f"one column, prediction, the number for {signature.target}."
+    return (
+        f"the label for {signature.target} and the probability of each of the "
+        f"{len(signature.labels)} classes, {_listed(signature.labels)}."
+    )
+
+
+def _input(signature: Signature) -> Iterator[str]:
+    if signature.kind == "image":
+        shape = ", ".join(map(str, ("N", *signature.shape)))
+        yield (
+            f"Raw images as an array [{shape}] of {signature.dtype} in .npy or .npz, or a CSV file "
+            "with one image a line, its values in the order channel, row, column. "
+            "The values must not be scaled: the model does that itself."
+        )
+        return
+    yield (
+        "A CSV file with a header. The order of its columns is free and others are ignored; an "
+        "empty cell is a missing value; a category that the model has not seen is taken as 'other'."
+    )
+    yield "\n".join(f"    {_column(column)}" for column in signature.columns)
+
+
+def _column(column: Column) -> str:
+    values = f": {_listed(column.categories)}" if column.kind == "categorical" else ""
+    return f"{column.name} ({column.kind}{values})"
+
+
+def _quality(manifest: Mapping[str, Any]) -> Iterator[str]:
+    metrics = manifest.get("metrics") or {}
+    if metrics:
+        yield "\n".join(f"    {name}: {value}" for name, value in sorted(metrics.items()))
+    parity = manifest["parity"]
+    yield (
+        f"On {parity['num_rows']} rows of the study's data the exported model and torch differ by "
+        f"at most {parity['largest_difference']:.2g}."
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    rest = f", ... ({len(names)} in all)" if len(names) > NUM_SHOWN else ""
+    return ", ".join(names[:NUM_SHOWN]) + rest

@@ -1,0 +1,109 @@
+"""What networks are built of: activations, norms, first weights. Knows no whole network.
+
+Every module made here is one of torch's own, one for each step of the arithmetic, so that a
+network can be translated module by module into one with a leading trial axis.
+"""
+
+from collections.abc import Callable
+from math import gcd
+from typing import Literal, TypeVar
+
+from torch import nn
+
+from nnsearch.components import Unit
+
+Shape = tuple[int, ...]
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
+Norm = Literal["none", "batch", "layer"]
+ImageNorm = Literal["none", "batch", "layer", "group"]
+
+ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+MOST_GROUPS = 8
+
+_RELU_FAMILY = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu"})
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def activate(activation: Activation) -> nn.Module:
+    """A fresh module of the activation."""
+    return ACTIVATIONS[activation]()
+
+
+def block(
+    inputs: int, outputs: int, *, activation: Activation, norm: Norm, dropout: Unit
+) -> nn.Sequential:
+    """Linear, norm, activation, dropout: [B, inputs] to [B, outputs].
+
+    The dropout is there even at a rate of 0, so that networks that differ in nothing but this rate
+    have the same modules and can be trained together.
+    """
+    linear = nn.Linear(inputs, outputs, bias=has_bias(norm))
+    return nn.Sequential(
+        initialise(linear, activation),
+        *normalise(norm, outputs),
+        activate(activation),
+        nn.Dropout(dropout),
+    )
+
+
+def has_bias(norm: ImageNorm) -> bool:
+    """Whether a layer in front of the norm needs a bias; a batch norm would subtract it again."""
+    return norm != "batch"
+
+
+def normalise(norm: Norm, width: int) -> list[nn.Module]:
+    """The norm of [B, width] as a list of one module, or of none."""
+    match norm:
+        case "none":
+            return []
+        case "batch":
+            return [nn.BatchNorm1d(width)]
+        case "layer":
+            return [nn.LayerNorm(width)]
+
+
+def normalise_image(norm: ImageNorm, channels: int) -> list[nn.Module]:
+    """The norm of [B, channels, H, W] as a list of one module, or of none.
+
+    "layer" takes all channels and pixels of an image together. "group" does so for up to 8 groups
+    of at least two channels each, as a group of one channel and one pixel would be constant
+    (Wu and He, Group Normalization, 2018).
+    """
+    match norm:
+        case "none":
+            return []
+        case "batch":
+            return [nn.BatchNorm2d(channels)]
+        case "layer":
+            return [nn.GroupNorm(1, channels)]
+        case "group":
+            return [nn.GroupNorm(max(1, gcd(channels, 2 * MOST_GROUPS) // 2), channels)]
+
+
+def initialise(module: Module, activation: Activation | Literal["none"]) -> Module:
+    """The module itself, with first weights that suit the activation behind it.
+
+    The weights of every linear layer and convolution within are drawn anew from torch's global
+    generator: uniform with He's variance 2 / fan_in for relu and its smooth relatives (He et al.,
+    Delving Deep into Rectifiers, 2015), with Glorot's 2 / (fan_in + fan_out) otherwise, which is
+    also right for a head (Glorot and Bengio, 2010). Biases begin at 0.
+    """
+    for each in module.modules():
+        if not isinstance(each, nn.Linear | nn.Conv1d | nn.Conv2d):
+            continue
+        if activation in _RELU_FAMILY:
+            nn.init.kaiming_uniform_(each.weight, nonlinearity="relu")
+        else:
+            nn.init.xavier_uniform_(each.weight)
+        if each.bias is not None:
+            nn.init.zeros_(each.bias)
+    return module

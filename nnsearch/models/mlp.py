@@ -1,0 +1,41 @@
+"""Linear models and multi-layer perceptrons. Knows nothing of tasks, losses or training."""
+
+from itertools import pairwise
+from math import prod
+
+from torch import nn
+
+from nnsearch.components import Count, Unit
+from nnsearch.models.layers import Activation, Norm, Shape, block, initialise
+
+
+def linear(inputs: Shape, outputs: int) -> nn.Module:
+    """One linear layer on the flattened inputs: [B, *inputs] to [B, outputs].
+
+    With a classification this is logistic regression, with a regression least squares.
+    """
+    return nn.Sequential(nn.Flatten(), initialise(nn.Linear(prod(inputs), outputs), "none"))
+
+
+def mlp(
+    inputs: Shape,
+    outputs: int,
+    *,
+    width: Count = 64,
+    depth: Count = 2,
+    dropout: Unit = 0.0,
+    activation: Activation = "relu",
+    norm: Norm = "none",
+) -> nn.Module:
+    """`depth` hidden layers of `width` units, then a linear head: [B, *inputs] to [B, outputs].
+
+    Inputs are flattened, so images will do. `dropout` is the share of each hidden layer's outputs
+    that is dropped in training.
+    """
+    sizes = [prod(inputs), *[width] * depth]
+    hidden = [
+        block(before, after, activation=activation, norm=norm, dropout=dropout)
+        for before, after in pairwise(sizes)
+    ]
+    head = initialise(nn.Linear(sizes[-1], outputs), "none")
+    return nn.Sequential(nn.Flatten(), *hidden, head)

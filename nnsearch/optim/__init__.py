@@ -1,0 +1,1 @@
+"""Optimizers and learning-rate schedules. Know nothing of models, data or epochs."""

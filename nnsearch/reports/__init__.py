@@ -1,0 +1,1 @@
+"""Statistics, pictures and tables of what trials and studies came to."""

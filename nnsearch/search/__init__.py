@@ -1,0 +1,1 @@
+"""The Optuna side: asking, pruning, telling, and the study's records. Knows no torch."""

@@ -1,0 +1,189 @@
+"""Draw new trials from a sampler. Knows no executor and no store.
+
+The Optuna study asked here lives in memory and is told of a batch's results only when the batch is
+over, so that what is drawn depends on the seed and on a stated set of finished trials: not on how
+many workers there are, nor on which was faster.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from nnsearch.events import Ending, Failed, Finished
+from nnsearch.search.ledger import Ledger
+from nnsearch.study.space import sample
+from nnsearch.study.spec import (
+    Choice,
+    FloatRange,
+    IntRange,
+    Objective,
+    Range,
+    Study,
+    TrialSpec,
+    derived_seed,
+    digest,
+)
+
+REDRAWS = 20
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """A study in memory, and which of the numbers of our trials it knows under which of its own."""
+
+    study: Study
+    objective: Objective
+    memory: optuna.Study
+    make_sampler: Callable[[int, int], BaseSampler]
+    numbers: dict[int, int] = field(default_factory=dict)
+    told: set[int] = field(default_factory=set)
+
+    def tell(self, ledger: Ledger, numbers: Sequence[int]) -> None:
+        """Tell the results of ended trials, in the order of their numbers."""
+        for number in sorted(set(numbers) - self.told):
+            self.told.add(number)
+            reports = ledger.reports(number, self.objective.key)
+            _tell(self.memory, self.numbers[number], ledger.endings[number], reports)
+
+    def adopt(self, spec: TrialSpec) -> None:
+        """Take in a trial that was asked for in an earlier session, as running.
+
+        All of them are taken in before the first is asked for here.
+        """
+        frozen = create_trial(
+            state=TrialState.RUNNING,
+            params=spec.params,
+            distributions=distributions(self.study, spec.params),
+        )
+        self.memory.add_trial(frozen)
+        self.numbers[spec.number] = len(self.numbers)
+
+    def ask(self, ledger: Ledger, count: int) -> list[TrialSpec]:
+        """Up to `count` new trials; fewer where a grid has no further point.
+
+        A configuration that was tried before is drawn again; if the sampler insists on it, it
+        becomes a replicate: the same configuration on a seed of its own, marked as such.
+        """
+        first = len(ledger.specs)
+        self.memory.sampler = self.make_sampler(self.study.seed, first)
+        known = dict(ledger.fingerprints)
+        drawn: list[TrialSpec] = []
+        is_grid = self.study.search.sampler.name == "grid"
+        # A resumed low-discrepancy sequence begins at its first point, to get past those known.
+        is_sequence = self.study.search.sampler.name == "qmc"
+        tries = 1 if is_grid else REDRAWS + is_sequence * len(known)
+        while len(drawn) < count:
+            spec, trial = self._draw(first + len(drawn), known, tries)
+            if is_grid and spec.replicate_of is not None:
+                self.memory.tell(trial, state=TrialState.FAIL)
+                break
+            self.numbers[spec.number] = trial.number
+            known.setdefault(spec.fingerprint, spec.number)
+            drawn.append(spec)
+        return drawn
+
+    def _draw(self, number: int, known: dict[str, int], tries: int) -> tuple[TrialSpec, Trial]:
+        while True:
+            trial = self.memory.ask()
+            seed = derived_seed(self.study.seed, "trial", number)
+            spec = sample(self.study, _drawer(trial), number=number, seed=seed)
+            uid = digest([self.study.name, self.study.seed, number, spec.fingerprint, seed])[:16]
+            spec = replace(spec, uid=uid, replicate_of=known.get(spec.fingerprint))
+            tries -= 1
+            if spec.replicate_of is None or tries <= 0:
+                return spec, trial
+            self.memory.tell(trial, state=TrialState.FAIL)
+
+
+def make_asker(
+    study: Study, objective: Objective, make_sampler: Callable[[int, int], BaseSampler]
+) -> Asker:
+    """An asker that knows of no trial yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        memory = optuna.create_study(
+            direction=objective.direction, pruner=optuna.pruners.NopPruner()
+        )
+    return Asker(study, objective, memory, make_sampler)
+
+
+def distributions(study: Study, params: dict[str, object]) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of each of a trial's parameters."""
+    ranges = study.ranges()
+    return {name: distribution(ranges[name]) for name in params}
+
+
+def distribution(searched: Range) -> BaseDistribution:
+    """Optuna's form of a range."""
+    if isinstance(searched, FloatRange):
+        return FloatDistribution(searched.low, searched.high, log=searched.log, step=searched.step)
+    if isinstance(searched, IntRange):
+        return IntDistribution(searched.low, searched.high, log=searched.log, step=searched.step)
+    return CategoricalDistribution(searched.choices)
+
+
+def frozen(study: Study, ledger: Ledger, number: int, key: str) -> FrozenTrial:
+    """An ended trial as Optuna keeps it; `key` names the metric that was reported."""
+    spec, ending = ledger.specs[number], ledger.endings[number]
+    attributes: dict[str, str | int] = {"nnsearch.uid": spec.uid, "nnsearch.seed": spec.seed}
+    if spec.replicate_of is not None:
+        attributes["nnsearch.replicate_of"] = spec.replicate_of
+    if isinstance(ending, Failed):
+        attributes["nnsearch.error"] = ending.error
+    return create_trial(
+        state=state_of(ending),
+        value=None if isinstance(ending, Failed) else ending.value,
+        params=spec.params,
+        distributions=distributions(study, spec.params),
+        user_attrs=attributes,
+        intermediate_values=ledger.reports(number, key),
+    )
+
+
+def state_of(ending: Ending) -> TrialState:
+    """Optuna's state of an ended trial."""
+    if isinstance(ending, Finished):
+        return TrialState.COMPLETE
+    return TrialState.FAIL if isinstance(ending, Failed) else TrialState.PRUNED
+
+
+def _drawer(trial: Trial) -> Callable[[str, Range], bool | int | float | str]:
+    def draw(path: str, searched: Range) -> bool | int | float | str:
+        if isinstance(searched, Choice):
+            value = trial.suggest_categorical(path, searched.choices)
+            return "" if value is None else value
+        low, high = searched.low, searched.high
+        if isinstance(searched, IntRange):
+            return trial.suggest_int(
+                path, int(low), int(high), log=searched.log, step=searched.step
+            )
+        return trial.suggest_float(path, low, high, log=searched.log, step=searched.step)
+
+    return draw
+
+
+def _tell(memory: optuna.Study, number: int, ending: Ending, reports: Mapping[int, float]) -> None:
+    if isinstance(ending, Finished):
+        memory.tell(number, ending.value)
+    elif isinstance(ending, Failed):
+        memory.tell(number, state=TrialState.FAIL)
+    else:
+        # A trial known by its number only takes reports again through its identity.
+        identity = memory.get_trials(deepcopy=False)[number]._trial_id  # noqa: SLF001
+        trial = Trial(memory, identity)
+        for epoch, value in sorted(reports.items()):
+            trial.report(value, epoch)
+        memory.tell(number, state=TrialState.PRUNED)

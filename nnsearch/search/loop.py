@@ -1,0 +1,261 @@
+"""Drive one study: ask, plan, submit, listen, judge, tell. Knows no executor, no tracker, no torch.
+
+Trials are asked for in batches. A batch is drawn once every batch but the last has ended, from the
+results of those: so a batch waits while the one before it trains, the machine is never idle, and
+the suggestions are the same with one worker and with two.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nnsearch import events
+from nnsearch.errors import NothingCompletedError, TrialsFailedError
+from nnsearch.events import Ending, Epoch, Event, Failed, Finished
+from nnsearch.search.asking import Asker
+from nnsearch.search.budget import same_error, stop_reason
+from nnsearch.search.ledger import Ledger, asked, record_batch
+from nnsearch.search.pruning import Judge
+from nnsearch.study.folder import StudyFolder
+from nnsearch.study.spec import Objective, Study, TrialSpec
+
+POLL_SECONDS = 0.005
+RETRIES = 2
+BATCHES_IN_FLIGHT = 2
+
+Plan = Callable[[Sequence[TrialSpec]], list[list[TrialSpec]]]
+Submit = Callable[[str], "Future[None]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the loop is given to work with.
+
+    `plan` divides a batch into jobs, `write` puts a job into its folder, `submit` runs the job of a
+    folder, at most `slots` at once; `listen` is told every event, `project` brings the store up to
+    date; `rungs` are the epochs at which a judge, where there is one, is asked.
+    """
+
+    plan: Plan
+    write: Callable[[str, Sequence[TrialSpec]], None]
+    submit: Submit
+    slots: int
+    listen: Callable[[Event], None]
+    project: Callable[[Ledger], None]
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(slots=True)
+class _Job:
+    """A job under way: its future, how far its events were read, how often it was begun again."""
+
+    name: str
+    trials: list[int]
+    future: "Future[None] | None" = None
+    offset: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One session of a study: its records, its means, and the jobs that are not over."""
+
+    study: Study
+    objective: Objective
+    folder: StudyFolder
+    ledger: Ledger
+    asker: Asker
+    judge: Judge
+    means: Means
+    jobs: dict[str, _Job] = field(default_factory=dict)
+    verdicts: dict[tuple[int, int], bool] = field(default_factory=dict)
+
+
+def search(course: Course, spent_seconds: float = 0.0) -> tuple[str, Finished]:
+    """Run the study to the end of its budget; why it ended, and its best trial.
+
+    `spent_seconds` is what earlier sessions took. Raises TrialsFailedError where every trial so far
+    failed alike and NothingCompletedError where the budget is spent and no trial completed.
+    """
+    start = course.means.clock() - spent_seconds
+    stop = exhausted = ""
+    _take_up(course)
+    num_seen = -1
+    while True:
+        if num_seen != len(course.ledger.endings):
+            num_seen = len(course.ledger.endings)
+            _check_failures(course)
+            _tell(course)
+            stop = stop or stop_reason(
+                course.study.search, course.objective, course.ledger.in_order()
+            )
+        stop = stop or _time_out(course, course.means.clock() - start)
+        if not stop:
+            exhausted = exhausted or _ask(course)
+            _submit(course)
+        has_news = _read(course)
+        is_idle = not any(job.future for job in course.jobs.values())
+        if is_idle and (stop or (exhausted and not course.jobs)):
+            break
+        if not has_news:
+            time.sleep(POLL_SECONDS)
+    _tell(course)
+    best = course.ledger.best(course.objective)
+    if best is None:
+        raise NothingCompletedError(
+            f"{stop or exhausted}, and no trial of '{course.study.name}' completed.",
+            f"`nnsearch show {course.study.name}` lists each trial's error.",
+        )
+    return stop or exhausted, best
+
+
+def batch_before(ledger: Ledger, number: int) -> set[int]:
+    """The trials whose results the batch of trial `number` was drawn from."""
+    seen: set[int] = set()
+    for index, batch in enumerate(ledger.batches):
+        if number in batch:
+            earlier = ledger.batches[: max(0, index - BATCHES_IN_FLIGHT + 1)]
+            seen.update(each for other in earlier for each in other)
+            break
+    return seen
+
+
+def _take_up(course: Course) -> None:
+    """Rebuild the sampler's and the judge's memory from the records, and the unfinished jobs."""
+    ledger = course.ledger
+    for number, spec in sorted(ledger.specs.items()):
+        course.asker.adopt(spec)
+        if course.judge.pruning.rungs:
+            verdicts = course.judge.recall(ledger, number, batch_before(ledger, number))
+            course.verdicts.update(verdicts)
+    for batch in ledger.batches:
+        if not ledger.has_ended(batch):
+            _plan(course, [ledger.specs[number] for number in batch])
+
+
+def _check_failures(course: Course) -> None:
+    error = same_error(course.ledger.in_order())
+    if error:
+        raise TrialsFailedError(
+            f"all {len(course.ledger.endings)} trials so far failed alike: {error}.",
+            "Correct the study and type the same command; --debug shows the traceback.",
+        )
+
+
+def _time_out(course: Course, seconds: float) -> str:
+    limit = course.study.search.timeout
+    return f"the time-out of {limit:g} s is over" if limit and seconds >= limit else ""
+
+
+def _ask(course: Course) -> str:
+    """Draw the next batch if it is due; a reason where there is nothing left to draw."""
+    ledger, search = course.ledger, course.study.search
+    if search.trials is not None and len(ledger.specs) >= search.trials:
+        return f"all {search.trials} trials are done"
+    due = ledger.batches[: len(ledger.batches) - BATCHES_IN_FLIGHT + 1]
+    if not all(ledger.has_ended(batch) for batch in due):
+        return ""
+    _tell(course)
+    left = search.batch if search.trials is None else search.trials - len(ledger.specs)
+    drawn = course.asker.ask(ledger, min(search.batch, left))
+    if drawn:
+        record_batch(course.folder, drawn)
+        ledger.add_batch(drawn)
+        for spec in drawn:
+            course.means.listen(asked(spec))
+        _plan(course, drawn)
+    is_whole = len(drawn) == min(search.batch, left)
+    return "" if is_whole else "every point of the grid was tried"
+
+
+def _plan(course: Course, specs: Sequence[TrialSpec]) -> None:
+    for group in course.means.plan(specs):
+        name = f"{group[0].number:05d}"
+        numbers = [spec.number for spec in group]
+        if course.ledger.has_ended(numbers):
+            continue
+        if not course.folder.job(name).spec.exists():
+            course.means.write(name, group)
+        course.ledger.jobs.update(dict.fromkeys(numbers, name))
+        course.jobs[name] = _Job(name, numbers)
+
+
+def _submit(course: Course) -> None:
+    """Keep every slot busy, and the queue before the slots short, so that stopping is quick."""
+    running = sum(job.future is not None for job in course.jobs.values())
+    for job in course.jobs.values():
+        if running > course.means.slots:
+            break
+        if job.future is None:
+            job.future = course.means.submit(str(course.folder.job(job.name).root))
+            running += 1
+
+
+def _read(course: Course) -> bool:
+    """Take in what running jobs appended; whether there was anything."""
+    has_news = False
+    for job in list(course.jobs.values()):
+        if job.future is None:
+            continue
+        is_done = job.future.done()  # asked before the file is read: nothing comes after it
+        path = course.folder.job(job.name).events
+        for line, offset in events.whole_lines(path, job.offset):
+            job.offset = offset
+            has_news = True
+            _take(course, job, events.from_line(line))
+        if is_done:
+            _close(course, job)
+    return has_news
+
+
+def _take(course: Course, job: _Job, event: Event) -> None:
+    if course.ledger.take(event):
+        course.means.listen(event)
+    if isinstance(event, Epoch) and event.epoch in course.judge.pruning.rungs:
+        _give_verdict(course, job, event.trial, event.epoch)
+
+
+def _give_verdict(course: Course, job: _Job, number: int, epoch: int) -> None:
+    keep = course.verdicts.get((number, epoch))
+    if keep is None:
+        seen = batch_before(course.ledger, number)
+        keep = course.judge.keep(course.ledger, number, epoch, seen)
+        course.verdicts[number, epoch] = keep
+    line = json.dumps({"trial": number, "epoch": epoch, "keep": keep}) + "\n"
+    path = course.folder.job(job.name).verdicts
+    events.cut_torn_line(path)
+    events.append_lines(path, [line], sync=False)
+
+
+def _close(course: Course, job: _Job) -> None:
+    """A job's worker is through with it: begin it again if it died, else let it go."""
+    left = [number for number in job.trials if number not in course.ledger.endings]
+    error = job.future.exception() if job.future else None
+    if left and job.retries < RETRIES:
+        job.retries += 1
+        job.future = None
+        return
+    for number in left:
+        failed = Failed(number, time.time(), f"the worker died {job.retries + 1} times: {error}")
+        _append(course.folder.job(job.name).events, failed)
+        _take(course, job, failed)
+    del course.jobs[job.name]
+
+
+def _append(path: Path, ending: Ending) -> None:
+    events.cut_torn_line(path)
+    events.append_lines(path, [events.to_line(ending)], sync=True)
+
+
+def _tell(course: Course) -> None:
+    """Bring the store up to date, and tell the sampler of each batch that it may know of."""
+    ledger = course.ledger
+    course.means.project(ledger)
+    for batch in ledger.batches[: len(ledger.batches) - BATCHES_IN_FLIGHT + 1]:
+        if not ledger.has_ended(batch):
+            break
+        if batch[-1] not in course.asker.told:
+            course.asker.tell(ledger, batch)

@@ -1,0 +1,1 @@
+"""A study file, read into frozen values and checked before anything trains."""

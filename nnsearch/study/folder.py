@@ -1,0 +1,168 @@
+"""Every file name below mlruns/, and the two ways to write one whole. Reads no content."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder that everything a run leaves behind lies in; `mlruns` by default."""
+
+    root: Path
+
+    @property
+    def mlflow_uri(self) -> str:
+        return f"sqlite:///{self.root.resolve() / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root.resolve() / "artifacts"
+
+    @property
+    def optuna_journal(self) -> Path:
+        return self.root.resolve() / "optuna.journal"
+
+    @property
+    def studies(self) -> Path:
+        return self.root / "studies"
+
+    def study(self, name: str) -> "StudyFolder":
+        return StudyFolder(self.root.resolve() / "studies" / name)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """What one study left behind."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        """The resolved study, its fingerprint, versions and data hash."""
+        return self.root / "study.json"
+
+    @property
+    def trials(self) -> Path:
+        """The trials asked for, a batch a line: what the study may train."""
+        return self.root / "trials.jsonl"
+
+    @property
+    def result(self) -> Path:
+        """The chosen trial, its look at the test split, and where it was exported."""
+        return self.root / "result.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "driver.lock"
+
+    @property
+    def data(self) -> Path:
+        """The prepared arrays, one folder a fingerprint."""
+        return self.root / "data"
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
+
+    def job(self, name: str) -> "JobFolder":
+        return JobFolder(self.jobs / name)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """What one job, of one or several trials, left behind."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "job.json"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.jsonl"
+
+    @property
+    def verdicts(self) -> Path:
+        """The pruner's answers to this job's rungs, appended by the driver."""
+        return self.root / "verdicts.jsonl"
+
+    def trial(self, number: int) -> "TrialFolder":
+        return TrialFolder(self.root / f"trial-{number:05d}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFolder:
+    """The files of one trial."""
+
+    root: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The state dict of transforms and model at the kept epoch."""
+        return self.root / "weights.pt"
+
+    @property
+    def predictions(self) -> Path:
+        """`predictions` [N, P] and `targets` [N] of the validation split, npz."""
+        return self.root / "predictions.npz"
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> str:
+    """Let `write` fill a temporary file, put it in the place of `path` and return its sha256.
+
+    A reader sees the old file or the new one, never a part; once this returns the new one stays
+    even if the power fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return sha256
+
+
+def write_json(path: Path, value: object) -> str:
+    """`write_whole` of a value as indented JSON."""
+    text = json.dumps(value, indent=1, sort_keys=True) + "\n"
+    return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file, or None where there is no such file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

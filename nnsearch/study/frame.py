@@ -1,0 +1,194 @@
+"""The keys of a study file that belong to no component, as signatures, and their rules.
+
+Knows no component. Like those of components, the signatures are the schema: they are checked
+here and become the JSON schema.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Lt
+
+from nnsearch import components
+from nnsearch.components import Count
+from nnsearch.study.branches import Setting, as_table, bind_component
+from nnsearch.study.complaints import At, Spot, dotted, quote, show, subject
+from nnsearch.study.ranges import check_literal
+from nnsearch.study.spec import Choice, Direction, IntRange, Range, Search, Space, Split
+
+Portion = Annotated[float, Gt(0), Lt(1)]
+Seed = Annotated[int, Ge(0)]
+
+TABLES = ("data", "task", "model", "optimizer", "schedule", "training", "search")
+NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+MAX_GRID = 100_000
+TOLERANCE = 1e-6
+SHARES = ("train", "valid", "test")
+
+
+def study_keys(*, name: str = "", seed: Seed = 0, description: str = "") -> None:
+    """The keys at the top of the file."""
+
+
+def data_keys(
+    *, source: str = "", transforms: tuple[str, ...] = (), allow_leaky: bool = False
+) -> None:
+    """The keys of [data] but for split."""
+
+
+def split_keys(
+    *,
+    train: Portion = 0.64,
+    valid: Portion = 0.16,
+    test: Portion = 0.2,
+    by: Literal["class", "random", "group", "time"] = "class",
+    column: str = "",
+) -> None:
+    """The keys of data.split."""
+
+
+def search_keys(
+    *,
+    sampler: str = "tpe",
+    pruner: str = "none",
+    trials: Count | None = None,
+    timeout: float | str | None = None,
+    target: float | None = None,
+    patience: Count | None = None,
+    batch: Count = 8,
+    objective: str = "",
+    direction: Direction | None = None,
+) -> None:
+    """The keys of [search]."""
+
+
+def check_keys(
+    keys: Callable[..., None],
+    given: Mapping[str, Any],
+    *,
+    at: At,
+    setting: Setting,
+    tables: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Every key of a signature, as given or by default; `tables` are keys that others check."""
+    options = components.options(keys)
+    place = f"[{dotted(at)}]" if at else "the study file"
+    for key in given:
+        if key not in options and key not in tables:
+            hint = components.nearest(key, [*options, *tables])
+            setting.complaints.add("E102", (*at, key), f"unknown key {show(key)} in {place}.", hint)
+    checked = {name: option.default for name, option in options.items()}
+    for name in options.keys() & given.keys():
+        spot = Spot((*at, name), options[name].complaint, setting.complaints)
+        value = check_literal(given[name], spot)
+        if value is not None:
+            checked[name] = options[name].parse(value)
+    return checked
+
+
+def check_name(name: str, at: At, setting: Setting) -> None:
+    """Complain of a name that is no name of a folder, of an MLflow experiment and of a study."""
+    if NAME.fullmatch(name) is None or set(name) == {"."}:
+        message = f"the study's name {show(name)} is not 1 to 100 of A-Z a-z 0-9 . _ -"
+        hint = "" if at in setting.complaints.lines else " Give name at the top of the file."
+        setting.complaints.add("E401", at, message + ".", hint.strip())
+
+
+def bind_split(table: object, at: At, setting: Setting) -> Split:
+    """The split: three shares of the whole, and by what."""
+    given, complaints = as_table(table, at, setting), setting.complaints
+    if given is None:
+        return Split()
+    before = len(complaints.found)
+    checked = check_keys(split_keys, given, at=at, setting=setting)
+    missing = [share for share in SHARES if share not in given]
+    if 0 < len(missing) < len(SHARES):
+        hint = "Give train, valid and test, or none of them."
+        complaints.add("E402", at, f"{subject(at)} lacks the share of {quote(missing)}.", hint)
+    total = sum(checked[share] for share in SHARES)
+    if len(complaints.found) == before and abs(total - 1) > TOLERANCE:
+        message = f"the shares of {subject(at)} sum to {total:.6g}, not to 1."
+        complaints.add("E403", at, message)
+    needs_column = checked["by"] in {"group", "time"}
+    if needs_column and not checked["column"]:
+        message = f"{subject(at)} is by {checked['by']}, but of no column."
+        complaints.add("E404", at, message, "Give column.")
+    if checked["column"] and not needs_column:
+        message = f"{subject(at)} has a column, which by = '{checked['by']}' does not use."
+        complaints.add("E404", (*at, "column"), message, "Give by = 'group' or by = 'time'.")
+    return Split(**checked)
+
+
+def bind_search(table: object, setting: Setting) -> Search:
+    """How the study searches, and when it stops."""
+    at, complaints = ("search",), setting.complaints
+    given = dict(as_table(table, at, setting) or {})
+    if isinstance(given.get("objective"), list):
+        message = f"{subject((*at, 'objective'))} = {show(given.pop('objective'))}"
+        complaints.add("E407", (*at, "objective"), f"{message}: there can be one objective only.")
+    chosen = [given.get("sampler", "tpe"), given.get("pruner", "none")]
+    checked = check_keys(
+        search_keys, given, at=at, setting=setting, tables=[str(name) for name in chosen]
+    )
+    if given.get("trials") is None and given.get("timeout") is None:
+        message = "[search] has neither trials nor timeout, so that it would never end."
+        complaints.add("E405", at, message, "Give trials, timeout or both.")
+    for kind, key in (("samplers", "sampler"), ("pruners", "pruner")):
+        name = checked[key]
+        own = given.get(name, {}) if isinstance(name, str) else {}
+        checked[key] = bind_component(
+            kind, name, own, at=(*at, name), named=(*at, key), setting=setting
+        )
+    checked["timeout"] = _seconds(checked["timeout"], (*at, "timeout"), setting)
+    return Search(**checked)
+
+
+def _seconds(timeout: float | str | None, at: At, setting: Setting) -> float | None:
+    """A timeout in seconds: a number above 0, or text such as '90s', '10m' and '2h'."""
+    hint = "Write seconds as a number, or text such as '90s', '10m' or '2h'."
+    if isinstance(timeout, str):
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([smh])", timeout, re.ASCII)
+        if match is None:
+            message = f"{subject(at)} = {show(timeout)} is no time."
+            setting.complaints.add("E406", at, message, hint)
+            return None
+        timeout = float(match[1]) * SECONDS[match[2]]
+    if timeout is not None and timeout <= 0:
+        setting.complaints.add("E406", at, f"{subject(at)} must be above 0.", hint)
+    return timeout
+
+
+def check_grid(spaces: Sequence[Space], setting: Setting) -> None:
+    """Complain of a grid that has no end, or more points than `MAX_GRID`."""
+    points = 1
+    for space in spaces:
+        for path, each in space.ranges():
+            if num_points(each) is None:
+                message = f"the grid has no end: {path} is a range of float without step."
+                setting.complaints.add("E311", ("search", "sampler"), message, "Give it a step.")
+                return
+        points *= sum(_num_combinations(options) for options in space.alternatives.values()) or 1
+    if points > MAX_GRID:
+        message = f"the grid has {points} points, more than {MAX_GRID}."
+        hint = "Search fewer values, or take another sampler."
+        setting.complaints.add("E312", ("search", "sampler"), message, hint)
+
+
+def num_points(each: Range) -> int | None:
+    """How many values a range has; None where it is continuous."""
+    if isinstance(each, Choice):
+        return len(each.choices)
+    if isinstance(each, IntRange):
+        return (each.high - each.low) // each.step + 1
+    if each.step is None:
+        return None if each.high > each.low else 1
+    return round((each.high - each.low) / each.step) + 1
+
+
+def _num_combinations(options: Mapping[str, Any]) -> int:
+    product = 1
+    for value in options.values():
+        product *= (num_points(value) or 1) if isinstance(value, Range) else 1
+    return product

@@ -1,0 +1,1 @@
+"""Listeners of events: the one MLflow writer, and live progress."""

@@ -1,0 +1,145 @@
+"""The one MLflow writer: a listener of events with a thread that delivers them.
+
+The driver only puts events into a queue. What MLflow cannot take now, because its database is
+locked or its server gone, is kept and sent later; training never waits for it. What is written
+for an event is `runs`' affair; neither Optuna nor torch is known here.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from nnsearch.errors import StoreError
+from nnsearch.events import Event
+from nnsearch.study.folder import StudyFolder, TrialFolder
+from nnsearch.study.spec import Objective, Study
+from nnsearch.tracking.outbox import Barrier, Close, Outbox, deliver
+from nnsearch.tracking.runs import Picture, Subject
+from nnsearch.tracking.store import Store, open_store, shown
+
+SLOW_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowListener:
+    """Takes events and returns at once."""
+
+    _outbox: Outbox
+    _complain: Callable[[], None]
+
+    def __call__(self, event: Event) -> None:
+        """Take one event, of this session or an earlier one; repeated ones change nothing."""
+        self._outbox.inbox.put(event)
+        self._complain()
+
+    def pending(self) -> int:
+        """How many trials and events are not in MLflow yet."""
+        return self._outbox.pending()
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until all that was handed over is in MLflow; False where time runs out first."""
+        barrier = Barrier()
+        self._outbox.inbox.put(barrier)
+        return barrier.reached.wait(timeout_seconds)
+
+
+@contextlib.contextmanager
+def mlflow_listener(
+    study: Study,
+    objective: Objective,
+    folder: StudyFolder,
+    *,
+    uri: str,
+    artifacts: str,
+    locate: Callable[[int], TrialFolder],
+    picture: Picture,
+    facts: Mapping[str, str],
+    dataset: Mapping[str, object],
+    warn: Callable[[str], None],
+    uid: str = "",
+    patience_seconds: float = 60.0,
+    flush_seconds: float = 5.0,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[MlflowListener]:
+    """A listener that writes one run a trial below one run a study.
+
+    On leaving, everything is delivered and the study's run is FINISHED, or KILLED where Ctrl-C or
+    another exit left, or FAILED after an error; trials that have not ended are KILLED and go on
+    when the same events are fed again. Raises StoreError, with how many items are missing, where
+    that takes longer than `patience_seconds`; where an error is on its way already, it only warns.
+    """
+    subject = Subject(study, uid or study.name, objective, facts, dataset, locate, picture, warn)
+    outbox = Outbox()
+    place = shown(uri)
+    complain = _once(outbox, warn, place)
+
+    def connect() -> Store:
+        return open_store(uri, artifacts, study, objective, study_uid=subject.uid)
+
+    threading.Thread(
+        target=deliver,
+        args=(outbox, subject, connect),
+        kwargs={"flush_seconds": flush_seconds, "clock": clock},
+        name="mlflow-writer",
+        daemon=True,
+    ).start()
+    try:
+        yield MlflowListener(outbox, complain)
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        _close(outbox, status, patience_seconds / 3, complain)
+        if not outbox.finished.is_set():
+            warn(_missing(outbox, place, folder))
+        raise
+    _close(outbox, "FINISHED", patience_seconds, complain)
+    if outbox.bugs:
+        raise outbox.bugs[0]
+    if outbox.rejected or not outbox.finished.is_set():
+        raise StoreError(_missing(outbox, place, folder), _NEXT)
+
+
+_NEXT = "Type the same command once more when MLflow takes it again; what is missing is sent then."
+
+
+def _close(
+    outbox: Outbox, status: str, patience_seconds: float, complain: Callable[[], None]
+) -> None:
+    deadline = time.monotonic() + patience_seconds
+    outbox.inbox.put(Close(status, deadline))
+    while not outbox.finished.wait(min(0.5, max(0.0, deadline - time.monotonic()))):
+        complain()
+        if time.monotonic() >= deadline or outbox.bugs:
+            return
+
+
+def _missing(outbox: Outbox, place: str, folder: StudyFolder) -> str:
+    reasons = [*outbox.rejected.values(), *outbox.trouble, *map(repr, outbox.bugs)]
+    reason = f" ({reasons[0]})" if reasons else ""
+    number = max(1, outbox.pending())
+    items = "1 item" if number == 1 else f"{number} items"
+    return (
+        f"{items} could not be delivered to MLflow at {place}{reason}."
+        f" All of them are recorded in {folder.root}."
+    )
+
+
+def _once(outbox: Outbox, warn: Callable[[str], None], place: str) -> Callable[[], None]:
+    """A check to call now and then: the first time MLflow is in trouble, it warns."""
+    warned = threading.Event()
+
+    def complain() -> None:
+        if warned.is_set():
+            return
+        since = outbox.busy_since[:1]
+        is_slow = bool(since) and time.monotonic() - since[0] > SLOW_SECONDS
+        if outbox.trouble or is_slow:
+            warned.set()
+            reason = outbox.trouble[0] if outbox.trouble else "no answer; it may be locked"
+            warn(
+                f"MLflow at {place} does not take what is tracked ({reason})."
+                " The search goes on, and it is sent later."
+            )
+
+    return complain

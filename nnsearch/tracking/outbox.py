@@ -1,0 +1,202 @@
+"""What waits for MLflow, and the thread's work: send what is due, and again what failed.
+
+Knows no listener and no study file; what is written for a trial is `runs`' affair.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from nnsearch.events import Event, Tested
+from nnsearch.tracking.runs import Subject, close_parent, interrupt_run, write_tested, write_trial
+from nnsearch.tracking.store import PARENT, Store, import_mlflow, shown
+from nnsearch.tracking.trials import Trial, note
+
+LONGEST_WAIT = 15.0
+# What MLflow says of a request that will not be taken however often it is sent.
+_HOPELESS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"})
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """A request to send everything now; `reached` is set once all of it is there."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The end: what the study's run ends as, and when to give up, on the monotonic clock."""
+
+    status: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What driver and thread share: only the thread writes, but for `inbox`.
+
+    `open` are trials not yet wholly delivered, `sent` how many epochs of each are, `closed` those
+    that are done with, `rejected` those that MLflow refuses for good. `trouble` holds the reason
+    of the last failure, `busy_since` when the current call to the store began.
+    """
+
+    inbox: "queue.SimpleQueue[Event | Barrier | Close]" = field(default_factory=queue.SimpleQueue)
+    open: dict[int, Trial] = field(default_factory=dict)
+    sent: dict[int, tuple[int, float]] = field(default_factory=dict)
+    closed: set[int] = field(default_factory=set)
+    rejected: dict[int, str] = field(default_factory=dict)
+    tested: list[Tested] = field(default_factory=list)
+    barriers: list[Barrier] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
+    busy_since: list[float] = field(default_factory=list)
+    bugs: list[BaseException] = field(default_factory=list)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    @contextlib.contextmanager
+    def busy(self, *, grace: float) -> Iterator[None]:
+        """Say since when the store has been at work; `grace` seconds are not held against it."""
+        self.busy_since.append(time.monotonic() + grace)
+        try:
+            yield
+        finally:
+            self.busy_since.clear()
+
+    def is_dirty(self, number: int, trial: Trial) -> bool:
+        """Whether something of a trial is not delivered."""
+        return trial.has_begun and (
+            trial.ending is not None or self.sent.get(number, (-1, 0.0))[0] < len(trial.epochs)
+        )
+
+    def pending(self) -> int:
+        """How many trials and events wait for delivery."""
+        waiting = sum(self.is_dirty(*pair) for pair in list(self.open.items()))
+        return self.inbox.qsize() + waiting + len(self.tested) + len(self.rejected)
+
+
+def deliver(
+    outbox: Outbox,
+    subject: Subject,
+    connect: Callable[[], Store],
+    *,
+    flush_seconds: float,
+    clock: Callable[[], float],
+) -> None:
+    """The thread: take events and send what is due, until a `Close` is carried out or gives up.
+
+    A failure of the store is kept in `outbox.trouble` and tried again after a growing wait; any
+    other exception is a bug, for the driver to raise in its own thread.
+    """
+    store: Store | None = None
+    close: Close | None = None
+    num_failures, not_before = 0, 0.0
+    try:
+        import_mlflow()
+        while not (outbox.finished.is_set() or (close and time.monotonic() > close.deadline)):
+            close = _take(outbox, subject, not_before, is_closing=close is not None) or close
+            if time.monotonic() < not_before:
+                continue
+            try:
+                with outbox.busy(grace=10.0 if store is None else 0.0):
+                    store = store or connect()
+                    _send(outbox, subject, store, 0.0 if close else flush_seconds)
+                    if close:
+                        _finish(outbox, store, close.status, clock())
+                num_failures = 0
+                outbox.trouble.clear()
+            except Exception as error:
+                if not _is_the_stores(error):
+                    raise
+                outbox.trouble[:] = [_one_line(error)]
+                num_failures += 1
+                longest = 1.0 if close else LONGEST_WAIT
+                not_before = time.monotonic() + min(0.25 * 2**num_failures, longest)
+    except BaseException as error:  # noqa: BLE001 - a thread has nobody above it; see above
+        outbox.bugs.append(error)
+
+
+def _take(outbox: Outbox, subject: Subject, not_before: float, *, is_closing: bool) -> Close | None:
+    """Wait for events, or until something may be due, and enter all there are."""
+    close = None
+    wait = not_before - time.monotonic()
+    if wait <= 0:
+        wait = 0.0 if is_closing else 1.0
+    with contextlib.suppress(queue.Empty):
+        item = outbox.inbox.get(timeout=wait)
+        while True:
+            if isinstance(item, Close):
+                close = item
+            elif isinstance(item, Barrier):
+                outbox.barriers.append(item)
+            else:
+                _enter(outbox, subject, item)
+            item = outbox.inbox.get_nowait()
+    return close
+
+
+def _enter(outbox: Outbox, subject: Subject, event: Event) -> None:
+    if isinstance(event, Tested):
+        outbox.tested.append(event)
+    elif event.trial not in outbox.closed and not note(outbox.open, event):
+        subject.warn(f"an event of trial {event.trial}, which was never asked for, is not tracked")
+        outbox.closed.add(event.trial)
+
+
+def _send(outbox: Outbox, subject: Subject, store: Store, flush_seconds: float) -> None:
+    """Send every trial that has ended or has waited long enough, then the test results."""
+    barriers = outbox.barriers[:]
+    wait_seconds = 0.0 if barriers else flush_seconds
+    for number, trial in list(outbox.open.items()):
+        now = time.monotonic()
+        _, last = outbox.sent.get(number, (0, now - wait_seconds))
+        if outbox.is_dirty(number, trial) and (trial.ending or now - last >= wait_seconds):
+            outbox.sent[number] = (len(trial.epochs), now)
+            _send_trial(outbox, subject, store, trial)
+    while outbox.tested:
+        write_tested(store, subject, outbox.tested[0])
+        outbox.tested.pop(0)
+    for each in barriers:
+        each.reached.set()
+        outbox.barriers.remove(each)
+
+
+def _send_trial(outbox: Outbox, subject: Subject, store: Store, trial: Trial) -> None:
+    """Write one trial; put it aside where MLflow will never take it."""
+    number = trial.asked.trial
+    try:
+        write_trial(store, subject, trial)
+    except Exception as error:
+        if getattr(error, "error_code", "") not in _HOPELESS:
+            outbox.sent.pop(number, None)
+            raise
+        outbox.rejected[number] = f"trial {number}: {_one_line(error)}"
+    if trial.ending or number in outbox.rejected:
+        outbox.closed.add(number)
+        outbox.open.pop(number, None)
+        outbox.sent.pop(number, None)
+        if number in outbox.rejected:
+            store.runs.pop(trial.asked.uid, None)
+
+
+def _finish(outbox: Outbox, store: Store, status: str, now: float) -> None:
+    """End the runs of trials that have not ended, then the study's own."""
+    for uid, run in list(store.runs.items()):
+        if uid != PARENT and run.status == "RUNNING":
+            interrupt_run(store, uid, at=now)
+    close_parent(store, status, at=now)
+    outbox.finished.set()
+
+
+def _is_the_stores(error: Exception) -> bool:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, MlflowException | SQLAlchemyError | OSError)
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {shown(lines[0])[:200]}"

@@ -1,0 +1,194 @@
+"""Train one trial, epoch by epoch. Knows no files, no pruner and no other trial."""
+
+import math
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nnsearch import components
+from nnsearch.data.batches import batches, order
+from nnsearch.events import Epoch
+from nnsearch.study.spec import Objective, TrialSpec
+from nnsearch.training.evaluate import predict
+from nnsearch.training.material import Material
+from nnsearch.training.recipe import Recipe, recipe
+from nnsearch.training.seeding import seed_epoch, seed_weights
+
+Factor = Callable[[int, Sequence[float]], float]
+
+
+class NonFiniteLossError(Exception):
+    """The loss became NaN or infinite; the message names the step, counted from 1."""
+
+
+class Kept(NamedTuple):
+    """The best epoch so far, or the last one where the best is not wanted."""
+
+    epoch: int
+    metrics: dict[str, float]
+    predictions: np.ndarray[Any, Any]
+    weights: dict[str, Tensor]
+
+
+class Step(NamedTuple):
+    """What `fit` yields after each epoch: the event, and how to take a checkpoint of now."""
+
+    event: Epoch
+    snapshot: Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pupil:
+    """One network in training, with all that its training needs."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    factor: Factor
+    base_rates: tuple[float, ...]
+    recipe: Recipe
+    material: Material
+    seed: int
+
+
+Run = Generator[Step, bool, Kept | None]
+
+
+def build_model(trial: TrialSpec, material: Material, code: Path) -> nn.Module:
+    """The trial's untrained model, on the device and in the memory layout of its data."""
+    seed_weights(trial.seed)
+    make = components.load("models", trial.model.name, root=code, allow_code=True)
+    model: nn.Module = make(material.inputs, material.task.outputs, **trial.model.options)
+    model.to(material.train.device)
+    is_image = material.train.dim() == 4  # noqa: PLR2004 - [N, C, H, W]
+    return model.to(memory_format=torch.channels_last) if is_image else model  # type: ignore[call-overload]
+
+
+def prepare(trial: TrialSpec, material: Material, code: Path) -> Pupil:
+    """The model, its optimizer and its schedule, before the first step."""
+    chosen = recipe(**trial.training.options)
+    model = build_model(trial, material, code)
+    make = components.load("optimizers", trial.optimizer.name, root=code, allow_code=True)
+    optimizer: torch.optim.Optimizer = make(model.parameters(), **trial.optimizer.options)
+    schedule = components.load("schedules", trial.schedule.name, root=code, allow_code=True)
+    steps = len(batches(len(material.train), chosen.batch_size))
+    total = steps * chosen.epochs
+
+    def factor(step: int, losses: Sequence[float]) -> float:
+        return float(schedule(step, total, losses, **trial.schedule.options))
+
+    rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
+    return Pupil(model, optimizer, factor, rates, chosen, material, trial.seed)
+
+
+def fit(pupil: Pupil, objective: Objective, number: int, past: dict[str, Any] | None = None) -> Run:
+    """Train, yielding a `Step` after each epoch; send False to stop there.
+
+    Returns the epoch that is kept, or None where it was told to stop. `past` is a snapshot to go
+    on from. Raises NonFiniteLossError where the loss is no number, for it would never be again.
+    """
+    losses: list[float] = []
+    kept: Kept | None = None
+    if past is not None:
+        losses, kept = restore(pupil, past)
+    for epoch in range(len(losses) + 1, pupil.recipe.epochs + 1):
+        start = time.perf_counter()
+        train_loss = _train_epoch(pupil, epoch, losses)
+        predictions, valid_loss = predict(pupil.model, pupil.material, pupil.recipe.precision)
+        metrics = {
+            "train/loss": train_loss,
+            "valid/loss": valid_loss,
+            "lr": float(pupil.optimizer.param_groups[0]["lr"]),
+            **_valid(pupil.material.task.metrics(predictions, pupil.material.valid_raw)),
+        }
+        losses.append(valid_loss)
+        if kept is None or _improves(pupil.recipe, objective, metrics, kept):
+            kept = Kept(epoch, metrics, predictions, _weights(pupil.model))
+        event = Epoch(number, epoch, time.time(), time.perf_counter() - start, metrics)
+        best = kept
+        if not (yield Step(event, lambda: snapshot(pupil, losses, best))):  # noqa: B023
+            return None
+        if pupil.recipe.patience and epoch - kept.epoch >= pupil.recipe.patience:
+            break
+    if kept is not None:
+        pupil.model.load_state_dict(kept.weights)
+    return kept
+
+
+def snapshot(pupil: Pupil, losses: list[float], kept: Kept) -> dict[str, Any]:
+    """All that training needs to go on after this epoch: tensors and plain values only."""
+    return {
+        "model": pupil.model.state_dict(),
+        "optimizer": pupil.optimizer.state_dict(),
+        "losses": list(losses),
+        "kept": {**kept._asdict(), "predictions": torch.from_numpy(kept.predictions)},
+    }
+
+
+def restore(pupil: Pupil, past: dict[str, Any]) -> tuple[list[float], Kept]:
+    """Put the pupil where `snapshot` was taken; its validation losses and kept epoch."""
+    pupil.model.load_state_dict(past["model"])
+    pupil.optimizer.load_state_dict(past["optimizer"])
+    kept = past["kept"]
+    return list(past["losses"]), Kept(**{**kept, "predictions": kept["predictions"].numpy()})
+
+
+def _train_epoch(pupil: Pupil, epoch: int, valid_losses: Sequence[float]) -> float:
+    seed_epoch(pupil.seed, epoch)
+    pupil.model.train()
+    device = pupil.material.train.device
+    rows = order(len(pupil.material.train), pupil.seed, epoch).to(device)
+    slices = batches(len(rows), pupil.recipe.batch_size)
+    losses = torch.zeros(len(slices), device=device)
+    first = (epoch - 1) * len(slices)
+    for index, chosen in enumerate(slices):
+        factor = pupil.factor(first + index, valid_losses)
+        for group, rate in zip(pupil.optimizer.param_groups, pupil.base_rates, strict=True):
+            group["lr"] = rate * factor
+        losses[index] = _step(pupil, rows[chosen])
+    finite = torch.isfinite(losses)
+    if not bool(finite.all()):
+        raise NonFiniteLossError(
+            f"non-finite loss at step {first + int(finite.int().argmin()) + 1}"
+        )
+    sizes = torch.tensor([each.stop - each.start for each in slices], device=device)
+    return float((losses * sizes).sum() / sizes.sum())
+
+
+def _step(pupil: Pupil, rows: Tensor) -> Tensor:
+    chosen, material = pupil.recipe, pupil.material
+    pupil.optimizer.zero_grad(set_to_none=True)
+    is_mixed = chosen.precision == "bfloat16"
+    with torch.autocast(rows.device.type, torch.bfloat16, enabled=is_mixed):
+        outputs = pupil.model(material.train[rows])
+    loss = material.task.losses(outputs.float(), material.train_targets[rows]).mean()
+    parameters = list(pupil.model.parameters())
+    penalty = chosen.l1 * sum((each.abs().sum() for each in parameters), torch.zeros(()))
+    (loss + penalty.to(loss.device) if chosen.l1 else loss).backward()
+    if chosen.clip_norm:
+        nn.utils.clip_grad_norm_(parameters, chosen.clip_norm)
+    if chosen.clip_value:
+        nn.utils.clip_grad_value_(parameters, chosen.clip_value)
+    pupil.optimizer.step()
+    return loss.detach()
+
+
+def _improves(chosen: Recipe, objective: Objective, metrics: dict[str, float], kept: Kept) -> bool:
+    value, best = metrics[objective.key], kept.metrics[objective.key]
+    if not chosen.restore_best or math.isnan(best):
+        return True
+    margin = chosen.min_delta if objective.direction == "maximize" else -chosen.min_delta
+    return objective.better(value, best + margin)
+
+
+def _valid(metrics: dict[str, float]) -> dict[str, float]:
+    return {f"valid/{name}": value for name, value in metrics.items()}
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,91 @@
+"""What a trial trains on: transformed, encoded, resident on the device. Sees no test row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nnsearch import components
+from nnsearch.data.examples import Examples
+from nnsearch.data.prepare import open_part
+from nnsearch.data.transforms import default_transform
+from nnsearch.study.spec import Component, TrialSpec
+from nnsearch.tasks.task import Task
+
+ROWS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The two splits that a trial may see, ready for the model, and the task that judges it.
+
+    `train` and `valid` are float32 [N, *inputs]; `train_targets` and `valid_targets` are encoded
+    for the loss; `valid_raw` are the targets [N] as the task's metrics want them.
+    """
+
+    task: Task
+    transforms: nn.Sequential
+    train: Tensor
+    train_targets: Tensor
+    valid: Tensor
+    valid_targets: Tensor
+    valid_raw: np.ndarray[Any, Any]
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The shape of one example behind the transforms."""
+        return tuple(self.train.shape[1:])
+
+
+def gather(trial: TrialSpec, data: Path, code: Path, device: torch.device) -> Material:
+    """Read the train and valid splits of `data`, fit the transforms on train, apply them to both.
+
+    `code` is the study's folder, where components of the user's own lie.
+    """
+    train, valid = open_part(data, "train"), open_part(data, "valid")
+    transforms = fit_transforms(trial.transforms, train, code)
+    make_task = components.load("tasks", trial.task.name, root=code, allow_code=True)
+    task: Task = make_task(np.asarray(train.targets), **trial.task.options)
+    raw = np.asarray(valid.targets)
+    return Material(
+        task=task,
+        transforms=transforms,
+        train=_resident(transforms, train.inputs, device),
+        train_targets=task.encode(np.asarray(train.targets)).to(device),
+        valid=_resident(transforms, valid.inputs, device),
+        valid_targets=task.encode(raw).to(device),
+        valid_raw=raw,
+    )
+
+
+def fit_transforms(chosen: Sequence[Component], train: Examples, code: Path) -> nn.Sequential:
+    """The transforms in order, each fitted on the training split as the ones before leave it."""
+    named = list(chosen) or [Component(default_transform(train.signature))]
+    fitted: list[nn.Module] = []
+    for each in named:
+        transform = components.load("transforms", each.name, root=code, allow_code=True)
+        seen = train if not fitted else _seen_through(nn.Sequential(*fitted), train)
+        fitted.append(transform(seen, **each.options))
+    return nn.Sequential(*fitted).eval()
+
+
+def _seen_through(transforms: nn.Sequential, train: Examples) -> Examples:
+    inputs = _resident(transforms, train.inputs, torch.device("cpu")).numpy()
+    return Examples(inputs, train.targets, train.signature)
+
+
+def _resident(
+    transforms: nn.Sequential, inputs: np.ndarray[Any, Any], device: torch.device
+) -> Tensor:
+    with torch.no_grad():
+        chunks = [
+            transforms(torch.from_numpy(np.array(inputs[start : start + ROWS_AT_ONCE])))
+            for start in range(0, len(inputs), ROWS_AT_ONCE)
+        ]
+    whole = torch.cat(chunks).to(device)
+    is_image = whole.dim() == 4  # noqa: PLR2004 - [N, C, H, W]
+    return whole.contiguous(memory_format=torch.channels_last) if is_image else whole

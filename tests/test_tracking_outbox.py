@@ -1,0 +1,139 @@
+"""What the writer does when MLflow does not: wait, warn once, keep and count."""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_tracking_mlflow import (
+    asked,
+    assert_histories,
+    client_of,
+    finished,
+    follow,
+    home,
+    listening,
+    runs_of,
+    trial_events,
+)
+
+from nnsearch.errors import StoreError, UsageError
+from nnsearch.events import Epoch, Event
+from nnsearch.study.folder import Home, TrialFolder
+from nnsearch.tracking.store import destination, shown
+
+__all__ = ["home"]  # a fixture
+
+
+def test_a_locked_database_is_waited_for(home: Home) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(home.root / "mlflow.db")) as other,
+        listening(home) as one,
+    ):
+        one(asked(0))
+        assert one.flush(60)
+        other.execute("BEGIN EXCLUSIVE")
+        for event in [*trial_events(0), finished(0)]:
+            one(event)
+        assert not one.flush(1.0)
+        assert one.pending() > 0
+        other.rollback()
+    assert runs_of(client_of(home))["trial-0000"].info.status == "FINISHED"
+
+
+def test_a_run_that_was_deleted_meanwhile_is_named_and_the_rest_is_kept(home: Home) -> None:
+    client = client_of(home)
+    follow(home, [])  # makes the experiment
+
+    def deleting() -> Iterator[Event]:
+        yield from trial_events(0)
+        while "trial-0000" not in (runs := runs_of(client)):
+            time.sleep(0.05)
+        client.delete_run(runs["trial-0000"].info.run_id)
+        yield from (finished(0), *trial_events(1), finished(1))
+
+    with pytest.raises(StoreError, match=r"^1 item could not .*trial 0"):
+        follow(home, deleting())
+    runs = runs_of(client)
+    assert set(runs) == {"digits", "trial-0001"}
+    assert runs["trial-0001"].info.status == "FINISHED"
+
+
+def test_a_store_that_cannot_be_reached_is_warned_of_once_and_counted(home: Home) -> None:
+    told: list[str] = []
+    gone = "http://user:secret@127.0.0.1:9"
+    both = [*trial_events(0), finished(0), *trial_events(1), finished(1)]
+    with pytest.raises(StoreError, match=r"^2 items could not be delivered") as raised:
+        follow(home, both, uri=gone, artifacts="", warn=told.append, patience_seconds=2.0)
+    assert len(told) == 1
+    assert "secret" not in told[0] + str(raised.value)
+    assert str(home.study("digits").root) in str(raised.value)
+
+
+@pytest.mark.parametrize("method", ["create_run", "log_batch", "set_terminated"])
+def test_what_was_committed_but_answered_with_an_error_is_there_once(
+    home: Home, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    real, answered = getattr(MlflowClient, method), set[str]()
+
+    def failing(self: MlflowClient, run: str, *args: object, **kwargs: object) -> object:
+        answer = real(self, run, *args, **kwargs)
+        key = str(kwargs.get("run_name", run))
+        if key in answered:
+            return answer
+        answered.add(key)
+        raise MlflowException("500 Internal Server Error")
+
+    monkeypatch.setattr(MlflowClient, method, failing)
+    follow(home, [*trial_events(0), finished(0), *trial_events(1), finished(1)])
+    assert len(answered) >= 2
+    client = client_of(home)
+    runs = runs_of(client)
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "digits": "FINISHED",
+        "trial-0000": "FINISHED",
+        "trial-0001": "FINISHED",
+    }
+    for name in ("trial-0000", "trial-0001"):
+        assert_histories(client, runs[name], 4)
+
+
+def test_a_bug_in_the_thread_is_raised_in_the_drivers(home: Home) -> None:
+    def broken(trial: int) -> TrialFolder:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        follow(home, [*trial_events(0), finished(0)], locate=broken)
+
+
+def test_taking_an_event_does_not_wait_for_mlflow(home: Home) -> None:
+    drawing = threading.Event()
+
+    def picture(folder: TrialFolder, epochs: list[Epoch]) -> dict[str, bytes]:
+        drawing.wait(60)
+        return {}
+
+    with listening(home, picture=picture) as listener:
+        for event in [*trial_events(0), finished(0), *trial_events(1), finished(1)]:
+            listener(event)
+        assert not listener.flush(0.2)
+        drawing.set()
+        assert listener.flush(60)
+
+
+def test_the_destination_is_absolute(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert destination(home, {}) == (home.mlflow_uri, home.artifacts.as_uri())
+    uri, artifacts = destination(home, {"MLFLOW_TRACKING_URI": "sqlite:///here/a.db"})
+    assert uri == f"sqlite:///{Path('here/a.db').absolute()}"
+    assert artifacts == Path("here/artifacts").absolute().as_uri()
+    assert destination(home, {"MLFLOW_TRACKING_URI": "http://h:1"}) == ("http://h:1", "")
+    for folder in ("file:///tmp/x", "./mlruns"):
+        with pytest.raises(UsageError, match="no longer"):
+            destination(home, {"MLFLOW_TRACKING_URI": folder})
+    assert shown("postgresql://me:word@host/db") == "postgresql://me:***@host/db"
