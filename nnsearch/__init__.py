@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnsearch.commands.compare import compare as compare
     from nnsearch.commands.export import export as export
-    from nnsearch.commands.run import Options as Options
-    from nnsearch.commands.run import RunResult as RunResult
+    from nnsearch.commands.result import Options as Options
+    from nnsearch.commands.result import RunResult as RunResult
     from nnsearch.commands.run import run as run
     from nnsearch.errors import NnsearchError as NnsearchError
     from nnsearch.exporting.runtime import load_predictor as load_predictor
@@ -22,8 +22,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "NnsearchError": "nnsearch.errors",
-    "Options": "nnsearch.commands.run",
-    "RunResult": "nnsearch.commands.run",
+    "Options": "nnsearch.commands.result",
+    "RunResult": "nnsearch.commands.result",
     "compare": "nnsearch.commands.compare",
     "export": "nnsearch.commands.export",
     "load_predictor": "nnsearch.exporting.runtime",

@@ -1,69 +1,86 @@
 """The command line: argv, one call into commands, print. The only module that prints or exits.
 
-Heavy packages are imported inside the commands, so that `nnsearch --help` loads none of them.
+Heavy packages are imported inside the commands, so that `nnsearch --help` loads none of them. No
+option has Typer's own bounds, for with one of those `--help` loads pydantic.
 """
 
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from nnsearch.errors import NnsearchError
+from nnsearch import __version__
+from nnsearch.errors import IntegrityError, NnsearchError, StoreError, UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Search for the best neural network for your data, and know why it is the best.",
 )
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A path, or a study's name.")]
+StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A path, or a name in studies/.")]
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="The name of a study that ran.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-SetOption = Annotated[
+Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study.")
 ]
 Home = Annotated[Path, typer.Option("--mlruns", help="The folder that runs write to.")]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Run the study's own Python code.")]
+Storage = Annotated[str, typer.Option(help="Optuna storage URL, such as PostgreSQL's.")]
 
 MLRUNS = Path("mlruns")
-CTRL_C, TERMINATED, BUG = 130, 143, 1
+CTRL_C, TERMINATED = 130, 143
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"nnsearch {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+]
 
 
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Version = False,  # noqa: ARG001 - its callback does it
 ) -> None:
-    """Search for the best neural network for your data, and know why it is the best."""
+    """Search for the best neural network for your data, and know why it is best."""
     if debug:
         os.environ["NNSEARCH_DEBUG"] = "1"
 
 
 @app.command()
 def run(
-    study: StudyArgument,
-    trials: Annotated[int | None, typer.Option(min=1, help="The study's total.")] = None,
+    study: StudyFile,
+    *,
+    trials: Annotated[int | None, typer.Option(help="The study's total, 1 or more.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds for the search.")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Worker processes; 0: one a core.")] = 0,
-    storage: Annotated[str, typer.Option(help="Optuna storage URL, such as PostgreSQL's.")] = "",
-    changes: SetOption = None,
+    workers: Annotated[int, typer.Option(help="Worker processes; 0: one a core.")] = 0,
+    storage: Storage = "",
+    changes: Changes = None,
     home: Home = MLRUNS,
     allow_code: AllowCode = False,
     as_json: Json = False,
 ) -> None:
     """Run a study to the end of its budget. The same command goes on where it stopped."""
-    from functools import partial
-
     from nnsearch.commands.places import find_study_file
-    from nnsearch.commands.run import Options, run
+    from nnsearch.commands.result import Options
+    from nnsearch.commands.run import run
     from nnsearch.commands.summary import as_document, as_text
     from nnsearch.tracking.console import console_listener
 
+    if (trials is not None and trials < 1) or workers < 0 or (timeout is not None and timeout <= 0):
+        raise UsageError("--trials and --timeout are above 0, --workers is 0 or more.")
     chosen = Options(
         overrides=tuple(changes or ()),
         trials=trials,
@@ -74,21 +91,181 @@ def run(
         allow_code=allow_code,
         environ=dict(os.environ),
     )
-    path = find_study_file(study)
-    result = run(path, chosen, show=partial(_show, console_listener), warn=_say)
-    _print(as_document(result) if as_json else as_text(result), as_json)
+    live = partial(console_listener, stream=sys.stderr)
+    result = run(find_study_file(study), chosen, show=live, warn=_say)
+    _print(as_document(result) if as_json else as_text(result))
 
 
-def _show(listener: Callable[..., Any], objective: Any, trials: int | None) -> Any:
-    return listener(objective, trials, sys.stderr)
+@app.command()
+def check(
+    study: StudyFile,
+    *,
+    changes: Changes = None,
+    allow_code: AllowCode = False,
+    as_json: Json = False,
+) -> None:
+    """Read a study and its data, and say what would be searched. Trains nothing."""
+    from nnsearch.commands.check import as_document, as_text, check
+    from nnsearch.commands.places import find_study_file
+
+    checked = check(find_study_file(study), overrides=changes or (), allow_code=allow_code)
+    _print(as_document(checked) if as_json else as_text(checked))
+
+
+@app.command("list")
+def list_(home: Home = MLRUNS, as_json: Json = False) -> None:
+    """List the studies that have run."""
+    from nnsearch.commands.listing import as_document, as_text, list_studies
+
+    studies = list_studies(home)
+    _print(as_document(studies) if as_json else as_text(studies, home))
+
+
+@app.command()
+def show(
+    study: StudyName,
+    trial: Annotated[int | None, typer.Option(help="Show this trial in full.")] = None,
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Show a study: its trials, the best first, and its result."""
+    from nnsearch.commands.show import as_document, as_text, show, show_trial
+
+    shown = show(study, home) if trial is None else show_trial(study, trial, home)
+    _print(as_document(shown) if as_json else as_text(shown))
+
+
+@app.command()
+def compare(
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY", help="Two or more.")],
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Compare studies: best trials side by side, and pictures."""
+    from nnsearch.commands.compare import compare
+
+    compared = compare(studies, home)
+    _print(compared.document if as_json else compared.text)
+
+
+@app.command()
+def export(
+    study: StudyName,
+    *,
+    to: Annotated[str, typer.Option(help="The format: onnx.")] = "onnx",
+    trial: Annotated[int | None, typer.Option(help="This trial, not the best.")] = None,
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Export a trained model to a folder that needs no torch."""
+    from nnsearch.commands.export import export
+
+    folder = export(study, to=to, trial=trial, home=home)
+    text = f"exported     {folder}\npredict      nnsearch predict {folder} INPUT"
+    _print({"study": study, "format": to, "folder": str(folder)} if as_json else text)
+
+
+@app.command()
+def predict(
+    export: Annotated[str, typer.Argument(help="An export's folder, or a study's name.")],
+    path: Annotated[Path, typer.Argument(metavar="INPUT", help="A CSV, .npy or .npz file.")],
+    *,
+    out: Annotated[Path | None, typer.Option(help="The CSV to write, else stdout.")] = None,
+    delimiter: Annotated[str, typer.Option(help="Between the cells of the input.")] = ",",
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Predict a file's rows: labels and probabilities, or numbers."""
+    from nnsearch.commands.predict import as_document, predict
+
+    predicted = predict(export, path, delimiter=delimiter, home=home, out=out)
+    if out is not None:
+        _say(f"{len(predicted.rows)} predictions written to {out}")
+    if as_json or out is None:
+        _print(as_document(predicted) if as_json else predicted.csv.rstrip("\n"))
+
+
+@app.command()
+def ui(
+    port: Annotated[int | None, typer.Option(help="5000, or the next free one.")] = None,
+    host: Annotated[str, typer.Option(help="An address of this machine alone.")] = "127.0.0.1",
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Browse every trial in the MLflow UI, until Ctrl-C."""
+    from nnsearch.commands.ui import as_document, as_text, ui
+
+    _say("Starting the MLflow UI; it takes a while ...")
+    with ui(home, host=host, port=port) as server:
+        _print(as_document(server) if as_json else as_text(server))
+        code = server.process.wait()
+    raise StoreError(f"the MLflow server ended by itself (exit {code}).", "Type it again.")
+
+
+@app.command()
+def components(
+    kind: Annotated[str | None, typer.Argument(help="Such as models or optimizers.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="The study file's JSON schema.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what a study file can name, with every option."""
+    from nnsearch.commands.catalogue import as_document, as_text, catalogue
+    from nnsearch.study.json_schema import json_schema
+
+    if schema:
+        _print(json_schema())
+        return
+    found = catalogue(kind)
+    _print(as_document(found) if as_json else as_text(found))
+
+
+@app.command()
+def new(
+    csv: Annotated[Path, typer.Argument(metavar="CSV", help="A table with a header.")],
+    *,
+    target: Annotated[str, typer.Option(help="The column to predict.")] = "",
+    task: Annotated[str | None, typer.Option(help="classification or regression.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The study file to write.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a commented study file for a CSV."""
+    from nnsearch.commands.new import new
+
+    path = new(csv, target, task, out)
+    text = (
+        f"written      {path}\nlook at it   nnsearch check {path}\nnext         nnsearch run {path}"
+    )
+    _print({"study_file": str(path)} if as_json else text)
+
+
+@app.command()
+def doctor(
+    study: Annotated[str | None, typer.Argument(metavar="STUDY", help="One study only.")] = None,
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 6 on any problem.")] = False,
+    storage: Storage = "",
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Check this machine, and that all records and stores agree."""
+    from nnsearch.commands.doctor import as_document, as_text, doctor
+
+    diagnosis = doctor(study, home=home, storage=storage)
+    _print(as_document(diagnosis) if as_json else as_text(diagnosis))
+    if strict and diagnosis.num_problems:
+        raise IntegrityError(f"{diagnosis.num_problems} checks found a problem.", "See above.")
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _print(content: object, as_json: bool) -> None:
-    print(json.dumps(content, indent=1) if as_json else content)
+def _print(content: object) -> None:
+    """A text, or a document as JSON. Whoever reads only its first lines, as `head`, may."""
+    try:
+        print(content if isinstance(content, str) else json.dumps(content, indent=1), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
@@ -98,20 +275,19 @@ def main() -> None:
         app()
     except NnsearchError as error:
         _fail(error, error.exit_code)
-    except KeyboardInterrupt as error:
-        _fail(error, CTRL_C, "Stopped. Nothing is lost: type the same command to go on.")
+    except SystemExit as stop:
+        if stop.code == CTRL_C:  # Typer's answer to Ctrl-C, which it gives in silence
+            _say("Stopped. Nothing is lost: type the same command to go on.")
+        raise
     except Terminated as error:
         _fail(error, TERMINATED, "Terminated. Nothing is lost: type the same command to go on.")
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
 
 
 class Terminated(BaseException):
     """SIGTERM came: like KeyboardInterrupt, not to be caught on the way up."""
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
+def _terminate(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - a signal handler's
     raise Terminated
 
 
@@ -120,7 +296,5 @@ def _fail(error: BaseException, code: int, text: str = "") -> NoReturn:
         import traceback
 
         traceback.print_exception(error)
-    message = text or str(error)
-    is_listing = "error[" in message
-    print(message if text or is_listing else f"error: {message}", file=sys.stderr)
+    _say(text or (str(error) if "error[" in str(error) else f"error: {error}"))
     sys.exit(code)

@@ -2,13 +2,14 @@
 
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from nnsearch.commands.export import export_trial
 from nnsearch.commands.opening import Opened, first_literals
+from nnsearch.commands.result import Conclusion, tested_from_json
 from nnsearch.errors import UsageError
 from nnsearch.events import Finished, Tested
 from nnsearch.executors.executor import Executor
@@ -20,18 +21,6 @@ from nnsearch.training.job import Job, recorded, run_job, write_job
 
 BASELINE = "baseline"
 BASELINE_RATE = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """What a study came to: the winner, the baseline's validation value, the exported folder."""
-
-    best: Finished
-    tested: Tested
-    num_looks: int
-    baseline: float | None
-    export: str
-    export_problem: str
 
 
 def start_baseline(opened: Opened, executor: Executor) -> "Future[None]":
@@ -68,7 +57,7 @@ def conclude(opened: Opened, executor: Executor, best: Finished) -> Conclusion:
     """
     job = opened.folder.job(opened.ledger.jobs[best.trial])
     looks = read_json(opened.folder.root / "test.json") or []
-    tested = next((look for look in map(_tested, looks) if look.trial == best.trial), None)
+    tested = next((look for look in map(tested_from_json, looks) if look.trial == best.trial), None)
     if tested is None:
         tested = _look(opened, executor, job, best)
         looks.append(asdict(tested))
@@ -127,14 +116,3 @@ def _test_metrics(tested: Tested) -> dict[str, Any]:
         "intervals": {name: list(ends) for name, ends in tested.intervals.items()},
         "num_test_rows": tested.num_rows,
     }
-
-
-def conclusion_from_json(fields: dict[str, Any]) -> Conclusion:
-    """The conclusion that `dataclasses.asdict` and JSON wrote."""
-    rest = {key: value for key, value in fields.items() if key not in {"best", "tested"}}
-    return Conclusion(best=Finished(**fields["best"]), tested=_tested(fields["tested"]), **rest)
-
-
-def _tested(fields: dict[str, Any]) -> Tested:
-    intervals = {key: tuple(ends) for key, ends in fields["intervals"].items()}
-    return Tested(**{**fields, "intervals": intervals})

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from nnsearch.commands.run import RunResult
+from nnsearch.commands.result import RunResult
 
 
 def as_document(result: RunResult) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import LoadFlags
@@ -36,8 +36,8 @@ GRID = "#e3e3e3"
 MINUS = "\N{MINUS SIGN}"
 TITLE, TEXT, SMALL = 12.0, 9.0, 8.0
 
-_DPI = 110
-_COLOURS = 128
+_DPI = 100
+_MAX_COLORS, _NUM_BINS = 256, 4096
 _EM = 100.0
 _FAMILY = "DejaVu Sans"
 
@@ -51,6 +51,17 @@ class Words:
     y: float
     align: Align = "center"
     turned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A line for `lines`: its points, and how it looks."""
+
+    xs: Floats
+    ys: Floats
+    color: str
+    width: float = 1.4
+    dashed: bool = False
 
 
 def figure(width: float, height: float) -> Figure:
@@ -70,22 +81,34 @@ def png(drawn: Figure) -> bytes:
     """The figure as a PNG file of few colours: small, quick to write, the same bytes each time."""
     canvas: Any = FigureCanvasAgg(drawn)
     canvas.draw()
-    pixels = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-    few = pixels.convert("RGB").quantize(
-        _COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
-    )
-    _whiten(few)
     buffer = io.BytesIO()
-    few.save(buffer, "png", compress_level=3)
+    _of_few_colors(np.asarray(canvas.buffer_rgba())).save(buffer, "png", compress_level=3)
     return buffer.getvalue()
 
 
-def _whiten(picture: Image.Image) -> None:
-    # Fewer colours mix the white of the margin with the edges of letters to a light grey.
-    margin = int(np.asarray(picture)[0, 0])
-    colors = picture.getpalette() or []
-    colors[3 * margin : 3 * margin + 3] = [255, 255, 255]
-    picture.putpalette(colors)
+def _of_few_colors(rgba: NDArray[np.uint8]) -> Image.Image:
+    """The same pixels [H, W, 4] with a palette: a third of the bytes, and half the time.
+
+    Pixels whose upper four bits agree share a colour, that of one of them, and what is rarer than
+    the 256 commonest takes the nearest of these: nobody sees it in flat colours and soft edges.
+    """
+    pixels = rgba.view("<u4")[..., 0]
+    bins = (pixels >> 4 & 0xF) | (pixels >> 8 & 0xF0) | (pixels >> 12 & 0xF00)
+    counts = np.bincount(bins.ravel(), minlength=_NUM_BINS)
+    order = np.argsort(-counts, kind="stable")
+    kept, rest = np.split(order[: np.count_nonzero(counts)], [_MAX_COLORS])
+    colors = np.zeros(_NUM_BINS, "<u4")
+    colors[bins.ravel()] = pixels.ravel()
+    colors[-1] = 0xFFFFFFFF
+    place = np.zeros(_NUM_BINS, np.uint8)
+    place[kept] = np.arange(len(kept), dtype=np.uint8)
+    shades = colors.view(np.uint8).reshape(-1, 4)[:, :3].astype(np.int64)
+    if len(rest):
+        gaps = ((shades[rest, None] - shades[None, kept]) ** 2).sum(axis=2)
+        place[rest] = gaps.argmin(axis=1).astype(np.uint8)
+    picture = Image.fromarray(place[bins])
+    picture.putpalette(shades[kept].astype(np.uint8).tobytes())
+    return picture
 
 
 def add(drawn: Figure, artist: Artist) -> None:
@@ -158,6 +181,19 @@ def stroke(
     add(drawn, line)
 
 
+def lines(drawn: Figure, drawings: Sequence[Drawn]) -> None:
+    """Several lines in one artist, which costs little more than one line."""
+    add(
+        drawn,
+        LineCollection(
+            [np.column_stack((each.xs, each.ys)) for each in drawings if len(each.xs)],
+            colors=[each.color for each in drawings if len(each.xs)],
+            linewidths=[each.width for each in drawings if len(each.xs)],
+            linestyles=["--" if each.dashed else "-" for each in drawings if len(each.xs)],
+        ),
+    )
+
+
 def dots(drawn: Figure, xs: ArrayLike, ys: ArrayLike, *, color: str) -> None:
     """Small translucent points, so that where many lie together it is darker."""
     marks = Line2D(np.asarray(xs), np.asarray(ys), linestyle="none", marker="o", color=color)
@@ -179,29 +215,27 @@ def boxes(drawn: Figure, corners: Floats, colors: Any, *, edge: str = "none") ->
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What a line in a picture means; a `marker` instead of a line where one is given."""
+    """What a line in a picture means."""
 
     label: str
     color: str
     dashed: bool = False
-    marker: str = ""
 
 
 def legend(
     drawn: Figure, entries: Sequence[Legend], x: float, y: float, *, across: bool = False
 ) -> None:
     """Entries below each other, or across, from the point (x, y) on; outside of every panel."""
-    words = []
+    words, keys = [], []
     for entry in entries:
-        if entry.marker:
-            stroke(drawn, [x + 9], [y], color=entry.color, width=0, marker=entry.marker)
-        else:
-            stroke(drawn, [x, x + 18], [y, y], color=entry.color, width=2, dashed=entry.dashed)
+        ends = np.array([x, x + 18])
+        keys.append(Drawn(ends, np.full(2, y), entry.color, 2, entry.dashed))
         words.append(Words(entry.label, x + 23, y - 3, "left"))
         if across:
             x += 23 + width_of(entry.label) + 16
         else:
             y -= 14
+    lines(drawn, keys)
     write(drawn, words)
 
 

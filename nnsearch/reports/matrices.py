@@ -79,7 +79,9 @@ def _headline(
     drawn: Figure, title: str, counts: NDArray[np.integer], *, left: float, top: float
 ) -> None:
     total, right = int(counts.sum()), int(np.trace(counts))
-    share = f" ({right / total:.1%})" if total else ""
+    share = (
+        f" ({right / total if right == total else min(right / total, 0.999):.1%})" if total else ""
+    )
     write(drawn, [Words(title, left, top - 18, "left")], size=TITLE, bold=True)
     below = f"{right} of {total} right{share}; the shares of a row add up to 100 %"
     room = size_of(drawn)[0] - left

@@ -8,7 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from nnsearch.reports.canvas import GRID, MINUS, QUIET, SMALL, TEXT, Floats, Words, stroke, write
+from nnsearch.reports.canvas import (
+    GRID,
+    MINUS,
+    QUIET,
+    SMALL,
+    TEXT,
+    Floats,
+    Words,
+    stroke,
+    width_of,
+    write,
+)
 
 _LOG_SPAN = 30.0
 _FEW_DECADES = 2.5
@@ -53,11 +64,13 @@ class Panel:
         )
 
 
-def scale(values: Iterable[float], *, whole: bool = False, may_log: bool = False) -> Scale:
+def scale(
+    values: Iterable[float], *, whole: bool = False, may_log: bool = False, most: int = 6
+) -> Scale:
     """The axis that holds the finite values, between round ticks or a little beyond the data.
 
     `whole` has ticks at whole numbers only. `may_log` is logarithmic where the values are all
-    positive and the largest is more than 30 times the smallest.
+    positive and the largest is more than 30 times the smallest. `most` bounds the ticks' gaps.
     """
     found = np.fromiter(values, np.float64)
     found = found[np.isfinite(found)]
@@ -69,7 +82,7 @@ def scale(values: Iterable[float], *, whole: bool = False, may_log: bool = False
         low, high = low - room, high + room
     margin = (high - low) * 0.04
     low, high = low - margin, high + margin
-    locator = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], integer=whole)
+    locator = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10], integer=whole)
     ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
     if whole:
         ticks = [tick for tick in ticks if tick == round(tick)]
@@ -106,10 +119,11 @@ def panel(drawn: Figure, frame: Frame, x: Scale, y: Scale, *, x_label: str, y_la
         for label, at in zip(y.labels, up.tolist(), strict=True)
     ]
     write(drawn, words, size=SMALL, color=QUIET)
+    widest = max((width_of(label, SMALL) for label in y.labels), default=0.0)
     middle = (frame.left + frame.width / 2, frame.bottom + frame.height / 2)
     names = [
         Words(x_label, middle[0], frame.bottom - 28),
-        Words(y_label, frame.left - 38, middle[1], turned=True),
+        Words(y_label, frame.left - max(38, widest + 12), middle[1], turned=True),
     ]
     write(drawn, names, size=TEXT)
     return made
@@ -128,7 +142,7 @@ def tick_labels(ticks: Iterable[float]) -> list[str]:
             ]
             if all(near):
                 return ["0" if float(text) == 0 else text.replace("-", MINUS) for text in texts]
-    return [f"{tick:.3g}".replace("-", MINUS) for tick in ticks]
+    return [_short(tick) for tick in ticks]
 
 
 def _log_scale(low: float, high: float) -> Scale:
@@ -140,7 +154,11 @@ def _log_scale(low: float, high: float) -> Scale:
     parts = (1, 2, 5) if high - low < _FEW_DECADES else (1,)
     values = [part * 10.0**decade for decade in decades for part in parts]
     ticks = [float(np.log10(value)) for value in values if low <= np.log10(value) <= high]
-    return Scale(low, high, tuple(ticks), tuple(f"{10**tick:.3g}" for tick in ticks), is_log=True)
+    return Scale(low, high, tuple(ticks), tuple(_short(10**tick) for tick in ticks), is_log=True)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-").replace("-", MINUS)
 
 
 def _share(scale: Scale, values: ArrayLike) -> Floats:

@@ -13,12 +13,14 @@ from nnsearch.reports.canvas import (
     QUIET,
     SMALL,
     TITLE,
+    Drawn,
     Legend,
     Words,
     boxes,
     dots,
     figure,
     legend,
+    lines,
     png,
     readable,
     stroke,
@@ -43,9 +45,9 @@ __all__ = [
 ]
 
 _BINARY, _MAX_CLASSES = 2, 10
-_MAX_DOTS = 3000
+_MAX_LEGEND, _MAX_DOTS = 14, 3000
 _SIDE = 250.0
-_LEFT, _BOTTOM = 54.0, 44.0
+_LEFT, _BOTTOM = 58.0, 44.0
 _ERROR = f"predicted {MINUS} true"
 
 
@@ -69,11 +71,11 @@ def learning_curves(
     legend(drawn, [*entries, kept], 14, top - 40, across=True)
     for place, name in enumerate(metrics):
         frame = Frame(_LEFT + 4 + place * (wide + 78), _BOTTOM, wide, high)
-        lines = {
+        parts = {
             part: [by_epoch[number].get(f"{part}/{name}", np.nan) for number in numbers]
             for part in ("train", "valid")
         }
-        _history(drawn, frame, name, numbers=numbers, lines=lines, kept_epoch=kept_epoch)
+        _history(drawn, frame, name, numbers=numbers, parts=parts, kept_epoch=kept_epoch)
     return drawn
 
 
@@ -105,7 +107,7 @@ def precision_recall_curves(
 
 
 def residuals(predictions: NDArray[np.floating], targets: NDArray[np.floating]) -> Figure:
-    """Predicted minus true, against what was predicted and as a histogram."""
+    """Predicted minus true, of [N, 1] and [N], against what was predicted and as a histogram."""
     predicted, true, note = _finite(predictions, targets)
     errors = predicted - true
     high = 190.0
@@ -154,7 +156,10 @@ def best_so_far(
     """The best value after each trial, one line a study, from `statistics.best_so_far`."""
     names = readable(list(curves), 30)
     wide, high = 380.0, 230.0
-    ends = [f"{curve[-1]:.4g}" if len(curve) else "no trials" for curve in curves.values()]
+    ends = [
+        f"{curve[-1]:.4g}" if len(curve) and np.isfinite(curve[-1]) else "none yet"
+        for curve in curves.values()
+    ]
     labels = [f"{name} ({end})" for name, end in zip(names, ends, strict=True)]
     room = max((width_of(label) for label in labels), default=0.0) + 40
     drawn = figure(wide + 80 + room, high + 94)
@@ -187,10 +192,10 @@ def _history(
     name: str,
     *,
     numbers: list[int],
-    lines: dict[str, list[float]],
+    parts: dict[str, list[float]],
     kept_epoch: int,
 ) -> None:
-    values = [value for line in lines.values() for value in line]
+    values = [value for line in parts.values() for value in line]
     made = panel(
         drawn,
         frame,
@@ -199,7 +204,7 @@ def _history(
         x_label="epoch",
         y_label=name,
     )
-    for (part, line), color in zip(lines.items(), PALETTE, strict=False):
+    for (part, line), color in zip(parts.items(), PALETTE, strict=False):
         marker = "o" if np.isfinite(line).sum() == 1 else ""
         stroke(drawn, *made.place(numbers, line), color=color, width=1.8, marker=marker)
         if part == "valid" and kept_epoch in numbers:
@@ -210,7 +215,7 @@ def _history(
 
 
 def _shares_figure(title: str, told: str, names: tuple[str, str]) -> tuple[Figure, Panel]:
-    drawn = figure(_SIDE + 230, _SIDE + 96)
+    drawn = figure(_SIDE + 256, _SIDE + 96)
     write(drawn, [Words(title, 14, _SIDE + 76, "left")], size=TITLE, bold=True)
     write(drawn, [Words(f"in brackets the {told}", 14, _SIDE + 62, "left")],
           size=SMALL, color=QUIET)  # fmt: skip
@@ -225,7 +230,7 @@ def _by_class(
     targets: NDArray[np.integer],
     labels: Sequence[str],
 ) -> list[Curve]:
-    shown = readable(labels)
+    shown = readable(labels, _MAX_LEGEND)
     if len(labels) == _BINARY:
         return [points(predictions[:, -1], targets == 1, shown[1])]
     curves = [
@@ -237,14 +242,15 @@ def _by_class(
 
 
 def _curves(drawn: Figure, made: Panel, curves: list[Curve]) -> None:
-    entries = []
+    entries, drawings = [], []
     for number, curve in enumerate(curves):
         is_mean = len(curves) > 1 and number == len(curves) - 1
         color, dashed = ("#222222", False) if is_mean else _look(number)
         area = f"{curve.area:.3f}" if np.isfinite(curve.area) else "no rows"
         entries.append(Legend(f"{curve.label} ({area})", color, dashed))
         width = 2.4 if is_mean else 1.4
-        stroke(drawn, *made.place(curve.xs, curve.ys), color=color, width=width, dashed=dashed)
+        drawings.append(Drawn(*made.place(curve.xs, curve.ys), color, width, dashed))
+    lines(drawn, drawings)
     legend(drawn, entries, _LEFT + _SIDE + 16, _BOTTOM + _SIDE - 8)
 
 
@@ -258,7 +264,7 @@ def _histogram(drawn: Figure, frame: Frame, errors: NDArray[np.float64]) -> None
     counts, edges = np.histogram(errors, bins=min(40, max(5, int(len(errors) ** 0.5))))
     ups = scale([0, int(counts.max(initial=1))], whole=True)
     made = panel(
-        drawn, frame, scale(edges.tolist()), ups, x_label=_ERROR,
+        drawn, frame, scale(edges.tolist(), most=4), ups, x_label=_ERROR,
         y_label="rows",
     )  # fmt: skip
     lefts, tops = made.place(edges[:-1], counts)
@@ -270,7 +276,7 @@ def _histogram(drawn: Figure, frame: Frame, errors: NDArray[np.float64]) -> None
 def _finite(
     predictions: NDArray[np.floating], targets: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    predicted = np.asarray(predictions, np.float64).reshape(len(targets), -1)[:, 0]
+    predicted = np.asarray(predictions, np.float64).reshape(-1)
     true = np.asarray(targets, np.float64)
     is_finite = np.isfinite(predicted) & np.isfinite(true)
     num_lost = int((~is_finite).sum())

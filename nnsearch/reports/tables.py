@@ -11,8 +11,8 @@ from nnsearch.study.spec import Direction
 WIDTH = 100
 
 _GAP = "  "
-_NARROWEST = 8
-_SMALL, _LARGE = 1e-3, 1e6
+_MAX_SHARED = 28
+_TENTH, _LARGE = 0.1, 1e6
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -56,8 +56,15 @@ def table(
     heads = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
     if not heads:
         return ""
-    blocks = _blocks(list(heads), width)
-    return "\n\n".join(_block(rows, {key: heads[key] for key in keys}, width) for keys in blocks)
+    cells = {
+        key: [_one_line(head), *(number(row.get(key)) for row in rows)]
+        for key, head in heads.items()
+    }
+    to_right = {key: all(_is_number(row.get(key)) for row in rows) for key in heads}
+    blocks = _blocks({key: max(map(_width, column)) for key, column in cells.items()}, width)
+    return "\n\n".join(
+        _block({key: cells[key] for key in keys}, to_right, width) for keys in blocks
+    )
 
 
 def number(value: object) -> str:
@@ -70,7 +77,7 @@ def number(value: object) -> str:
         return str(value)
     if not math.isfinite(value):
         return str(value)
-    if value and not _SMALL <= abs(value) < _LARGE:
+    if value and not _TENTH <= abs(value) < _LARGE:
         return f"{value:.3g}"
     return f"{value:.{_decimals(value)}f}"
 
@@ -84,7 +91,7 @@ def with_interval(value: float, interval: tuple[float, float] | None) -> str:
     if interval is None or not all(map(math.isfinite, (value, *interval))):
         return number(float(value))
     largest = max(map(abs, (value, *interval)))
-    if largest and not _SMALL <= largest < _LARGE:
+    if largest and not _TENTH <= largest < _LARGE:
         texts = [f"{each:.3g}" for each in (value, *interval)]
     else:
         texts = [f"{each:.{_decimals(largest)}f}" for each in (value, *interval)]
@@ -115,7 +122,7 @@ def comparison_rows(trials: Sequence[BestTrial]) -> list[dict[str, str]]:
         _row("time", ["" if t.seconds is None else duration(t.seconds) for t in trials]),
     ]
     searched = dict.fromkeys(key for each in trials for key in each.params)
-    rows += [_row(key, [number(each.params.get(key)) for each in trials]) for key in searched]
+    rows += [_row(key, [_setting(each.params.get(key)) for each in trials]) for key in searched]
     return [row for row in rows if any(cell for key, cell in row.items() if key)]
 
 
@@ -130,6 +137,11 @@ def comparison(trials: Sequence[BestTrial], *, width: int = WIDTH) -> str:
 
 def _row(name: str, cells: Sequence[str]) -> dict[str, str]:
     return {"": name} | {str(place): cell for place, cell in enumerate(cells)}
+
+
+def _setting(value: Scalar | None) -> str:
+    # 0.1 was set, not 0.100: a setting has no uncertainty to show.
+    return f"{value:.4g}" if isinstance(value, float) else number(value)
 
 
 def _objective(trials: Sequence[BestTrial], metric: str) -> list[str]:
@@ -152,23 +164,30 @@ def _decimals(largest: float) -> int:
     return max(0, 3 - max(0, math.floor(math.log10(abs(largest))))) if largest else 3
 
 
-def _blocks(keys: list[str], width: int) -> list[list[str]]:
-    """The columns of each block: as many as have room at their narrowest, the first in each."""
-    most = max(2, (width + len(_GAP)) // (_NARROWEST + len(_GAP)))
-    first, rest = keys[0], keys[1:]
-    parts = [rest[at : at + most - 1] for at in range(0, len(rest), most - 1)]
-    return [[first, *part] for part in parts or [[]]]
+def _blocks(widths: Mapping[str, int], width: int) -> list[list[str]]:
+    """The columns of each block: as many as have room, each at most so wide, the first in all."""
+    (first, *rest) = widths
+    blocks = [[first]]
+    for key in rest:
+        shared = [min(widths[each], _MAX_SHARED) for each in (*blocks[-1], key)]
+        if sum(shared) + len(_GAP) * (len(shared) - 1) > width and len(blocks[-1]) > 1:
+            blocks.append([first])
+        blocks[-1].append(key)
+    return blocks
 
 
-def _block(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str], width: int) -> str:
-    cells = [[_one_line(head) for head in heads.values()]]
-    cells += [[number(row.get(key)) for key in heads] for row in rows]
-    is_number = [all(_is_number(row.get(key)) for row in rows) for key in heads]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > width and max(widths) > 1:
-        widths[widths.index(max(widths))] -= 1
-    lines = [_line(row, widths, is_number) for row in cells]
-    return "\n".join([lines[0], _GAP.join("-" * each for each in widths), *lines[1:]])
+def _block(cells: Mapping[str, list[str]], to_right: Mapping[str, bool], width: int) -> str:
+    widths = {key: max(map(_width, column)) for key, column in cells.items()}
+    while sum(widths.values()) + len(_GAP) * (len(widths) - 1) > width:
+        widest = max(widths, key=lambda key: widths[key])
+        if widths[widest] == 1:
+            break
+        widths[widest] -= 1
+    lines = [
+        _line(row, list(widths.values()), [to_right[key] for key in cells])
+        for row in zip(*cells.values(), strict=True)
+    ]
+    return "\n".join([lines[0], _GAP.join("-" * each for each in widths.values()), *lines[1:]])
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], to_right: Sequence[bool]) -> str:

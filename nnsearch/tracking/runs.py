@@ -197,7 +197,7 @@ def _write_values(store: Store, trial: Trial, run: Run) -> None:
     for epochs in full:
         log(store.client, run.id, metrics=history(epochs))
         run.steps.update(each.epoch for each in epochs)
-    changed = renamed(wanted) | renamed({name: 0 for each in fresh for name in each.metrics})
+    changed = renamed({*wanted, *(name for each in fresh for name in each.metrics)})
     if changed:
         tags["nnsearch.names"] = json.dumps(changed)[:8000]
     log(store.client, run.id, metrics=[*history(rest), *last], params=wanted, tags=tags)

@@ -114,6 +114,8 @@ def open_store(
 
     path = _sqlite_path(uri)
     with _alone_in(path.parent if path else None):
+        if path and not path.exists():
+            _make_schema(path)
         client = MlflowClient(tracking_uri=uri)
         experiment_id = _experiment(client, artifacts, study, objective)
         if path:
@@ -206,6 +208,19 @@ def _alone_in(folder: Path | None) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _make_schema(path: Path) -> None:
+    """Make the database beside its place and move it there: a kill amid the dozens of migrations
+    would leave one that no MLflow opens again.
+    """
+    from mlflow import MlflowClient
+
+    for stale in path.parent.glob(f".{path.name}.*"):
+        stale.unlink(missing_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
+    draft.replace(path)
 
 
 def _write_ahead(path: Path) -> None:

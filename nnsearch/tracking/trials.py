@@ -6,8 +6,9 @@ Knows no store: everything here is pure, and a repeated event changes nothing.
 import hashlib
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from nnsearch.events import (
     Asked,
@@ -89,6 +90,7 @@ def text(value: Scalar) -> str:
     return str(value)[:MAX_PARAM]
 
 
+@lru_cache(maxsize=4096)
 def slug(name: str) -> str:
     """`name` where MLflow takes it, else a name that it takes and that no other name gets.
 
@@ -103,7 +105,7 @@ def slug(name: str) -> str:
     return f"{tidy[: MAX_NAME - 5]}-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
 
 
-def renamed(names: Mapping[str, object]) -> dict[str, str]:
+def renamed(names: Iterable[str]) -> dict[str, str]:
     """The names that `slug` changed: what MLflow calls them, and what they are."""
     return {slug(name): name for name in names if slug(name) != name}
 
@@ -121,7 +123,8 @@ def closing_metrics(trial: Trial) -> dict[str, float]:
     if isinstance(ending, Finished):
         metrics["objective"] = ending.value
         metrics["best_epoch"] = ending.epoch
-        metrics.update({f"best/{name}": value for name, value in ending.metrics.items()})
+        best = {name: value for name, value in ending.metrics.items() if "/" in name}
+        metrics.update({f"best/{name}": value for name, value in best.items()})
     if trial.started and trial.started.num_parameters:
         metrics["num_parameters"] = trial.started.num_parameters
     return metrics

@@ -1,0 +1,186 @@
+"""Read a study and its data, and say what would be searched. Trains nothing and writes nothing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nnsearch import components
+from nnsearch.data.prepare import Prepared, inspect
+from nnsearch.errors import NnsearchError, Problem, StudyError
+from nnsearch.reports.tables import number, table
+from nnsearch.study.fingerprint import to_json
+from nnsearch.study.load import load_study
+from nnsearch.study.objective import objective as choose_objective
+from nnsearch.study.spec import Choice, FloatRange, IntRange, Objective, Range, Space, Study
+from nnsearch.tasks.task import Task, target_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A study that can run. `findings` are warnings about its data, `notes` what was done to it."""
+
+    file: Path
+    study: Study
+    objective: Objective
+    prepared: Prepared
+
+
+def check(path: Path, *, overrides: Sequence[str] = (), allow_code: bool = False) -> Checked:
+    """The study at `path` with `overrides`, its data loaded, split and audited.
+
+    Raises StudyError with every fault of the file, DataError with every fault of the data, and
+    StudyError again where a model does not take the data at an end of its ranges.
+    """
+    study = load_study(path, overrides=overrides, allow_code=allow_code)
+    source = _load(study, "sources", study.source.name)
+    make_task = _load(study, "tasks", next(iter(study.task.alternatives)))
+    prepared = inspect(
+        source,
+        target_kind(make_task),
+        study.split,
+        study.seed,
+        root=study.root,
+        options=study.source.options,
+        allow_leaky=study.allow_leaky,
+    )
+    task: Task = make_task(_specimens(prepared), **next(_ends(study.task))[1])
+    objective = choose_objective(study, task.directions)
+    problems = list(_misfits(study, prepared, task.outputs))
+    if problems:
+        raise StudyError(problems)
+    return Checked(path, study, objective, prepared)
+
+
+def as_document(checked: Checked) -> dict[str, Any]:
+    """The same as JSON values; `study` is the resolved study, defaults included."""
+    prepared, study = checked.prepared, checked.study
+    return {
+        "file": str(checked.file),
+        "study": to_json(study),
+        "objective": asdict(checked.objective),
+        "num_searched": len(study.ranges()),
+        "searched": {name: describe(each) for name, each in study.ranges().items()},
+        "num_rows": prepared.num_rows,
+        "signature": prepared.signature.to_json(),
+        "notes": list(prepared.notes),
+        "findings": [asdict(each) for each in prepared.findings],
+    }
+
+
+def as_text(checked: Checked) -> str:
+    """What is searched, what stands fixed, the data and its findings, and what to type next."""
+    study, prepared = checked.study, checked.prepared
+    ranges, search = study.ranges(), study.search
+    shape = " x ".join(map(str, prepared.signature.shape))
+    labels = prepared.signature.labels
+    limits = {key: getattr(search, key) for key in ("trials", "timeout", "target", "patience")}
+    told = ", ".join(f"{key} {number(each)}" for key, each in limits.items() if each is not None)
+    rows = [{"parameter": name, "range": describe(each)} for name, each in ranges.items()]
+    lines = [
+        f"{study.name}: the study and its data are sound ({checked.file})",
+        f"  objective    {checked.objective.key}, to {checked.objective.direction}",
+        f"  search       {search.sampler.name}, pruner {search.pruner.name}; {told}",
+        f"  data         {study.source.name}: {shape} {prepared.signature.kind}, target"
+        f" '{prepared.signature.target}'" + (f" of {len(labels)} classes" if labels else ""),
+        "  rows         "
+        + ", ".join(f"{part} {count}" for part, count in prepared.num_rows.items()),
+        *(f"  note         {each}" for each in prepared.notes),
+        *(f"  {each.level:<12} {each.message} {each.hint}" for each in prepared.findings),
+        f"  searched     {len(ranges)} parameter{'' if len(ranges) == 1 else 's'}",
+        *(f"    {line}" for line in table(rows, ["parameter", "range"]).splitlines()),
+        "  fixed",
+        *(
+            f"    {title}: {', '.join(f'{key} {_word(each)}' for key, each in options.items())}"
+            for title, options in _fixed(study).items()
+            if options
+        ),
+        f"  next         nnsearch run {checked.file}",
+    ]
+    return "\n".join(lines)
+
+
+def describe(searched: Range) -> str:
+    """A range in words, such as `0.0001 to 0.1, log`."""
+    if isinstance(searched, Choice):
+        return " | ".join(map(str, searched.choices))
+    text = f"{_end(searched.low)} to {_end(searched.high)}"
+    is_plain = searched.step is None or (isinstance(searched, IntRange) and searched.step == 1)
+    step = "" if is_plain else f", step {searched.step:g}"
+    return text + (", log" if searched.log else "") + step
+
+
+def _end(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value) or '""'
+
+
+def _fixed(study: Study) -> dict[str, dict[str, Any]]:
+    """Every option that is not searched, by the component that has it."""
+    fixed: dict[str, dict[str, Any]] = {}
+    for space in study.spaces():
+        for name, options in space.alternatives.items():
+            is_branch = len(space.alternatives) > 1
+            title = f"{space.path}.{name}" if is_branch else f"{space.path} {name}"
+            title = space.path if space.path == "training" else title
+            fixed[title] = {
+                key: each for key, each in options.items() if not isinstance(each, Range)
+            }
+    return fixed
+
+
+def _load(study: Study, kind: str, name: str) -> Callable[..., Any]:
+    return components.load(kind, name, root=study.root, allow_code=study.allow_code)
+
+
+def _specimens(prepared: Prepared) -> "np.ndarray[Any, Any]":
+    """Targets that stand for the real ones, enough to ask a task for its metrics and width."""
+    labels = prepared.signature.labels
+    return np.arange(len(labels)) if labels else np.array([0.0, 1.0])
+
+
+def _ends(space: Space) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each alternative with the first and with the last value of each of its ranges."""
+    for name, options in space.alternatives.items():
+        first = {key: _value(each, is_last=False) for key, each in options.items()}
+        yield name, first
+        last = {key: _value(each, is_last=True) for key, each in options.items()}
+        if last != first:
+            yield name, last
+
+
+def _value(each: object, *, is_last: bool) -> object:
+    if isinstance(each, Choice):
+        return each.choices[-1 if is_last else 0]
+    if isinstance(each, FloatRange | IntRange):
+        return each.high if is_last else each.low
+    return each
+
+
+def _misfits(study: Study, prepared: Prepared, outputs: int) -> Iterator[Problem]:
+    """Models that refuse the data. Ours are built without memory; nothing is run."""
+    seen: set[str] = set()
+    for name, options in _ends(study.model):
+        make = _load(study, "models", name)
+        is_own = ".py:" in name  # which need not work on torch's meta device
+        try:
+            with nullcontext() if is_own else torch.device("meta"):
+                make(prepared.signature.shape, outputs, **options)
+        except NnsearchError as error:
+            message, hint = error.message, error.hint
+        except Exception as error:
+            if not is_own:
+                raise
+            message, hint = f"{type(error).__name__}: {error}.", "It is code of your own."
+        else:
+            continue
+        if message not in seen:
+            seen.add(message)
+            yield Problem("E409", message, f"[model] {name}", hint)

@@ -1,0 +1,280 @@
+"""Studies side by side: what each came to, and whether one is better than another.
+
+Reads records only, neither Optuna's store nor MLflow's. What cannot be compared is said, and shown
+without a verdict. Drawing is `compare_pictures`.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nnsearch.commands.compare_pictures import draw
+from nnsearch.commands.compare_records import Compared, Verdict, have_same_test, judge, load
+from nnsearch.commands.listing import count
+from nnsearch.commands.places import MLRUNS, find_study_folder
+from nnsearch.errors import UsageError
+from nnsearch.events import Scalar
+from nnsearch.reports.tables import (
+    BestTrial,
+    comparison_rows,
+    duration,
+    number,
+    table,
+    with_interval,
+)
+from nnsearch.study.fingerprint import difference
+
+# Of a test, beside the objective: what is worth a line.
+SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "log_loss", "rmse", "mae", "r2")
+# Below this a difference is called one; it is custom and nothing more.
+RARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several studies compared: as text, as JSON values, and the pictures that were drawn."""
+
+    text: str
+    document: dict[str, Any]
+    pictures: tuple[Path, ...]
+
+
+def compare(names: Sequence[str], home: Path = MLRUNS) -> Comparison:
+    """Compare the studies called `names`; pictures go to `<home>/compare/<names>/`.
+
+    Raises UsageError for a study that there is not, for one named twice, and for fewer than two.
+    """
+    studies = [load(find_study_folder(name, home)) for name in names]
+    known = [each.name for each in studies]
+    if len(studies) < 2 or len(set(known)) < len(known):  # noqa: PLR2004 - two sides
+        hint = "Such as: nnsearch compare digits digits-wide"
+        raise UsageError("name two studies or more, each once.", hint)
+    differences = {each.name: _differences(studies[0], each) for each in studies[1:]}
+    verdicts = judge(studies)
+    drawn = draw(studies, home)
+    sections = [
+        "\n".join(_warning(studies, differences)),
+        _overview(studies),
+        "the best trial of each\n\n" + _side_by_side(studies, differences, verdicts),
+        "\n".join(_sentences(studies, verdicts)),
+        "\n".join(["pictures", *(f"  {path}" for path in drawn)]) if drawn else "",
+    ]
+    document = {
+        "studies": [_described(each) for each in studies],
+        "differences": differences,
+        "tests": [asdict(each) for each in verdicts],
+        "pictures": [str(path) for path in drawn],
+    }
+    return Comparison("\n\n".join(filter(None, sections)), _finite(document), drawn)
+
+
+def _differences(first: Compared, other: Compared) -> list[str]:
+    """What keeps the validation values of two studies from being compared; empty: nothing."""
+    found = []
+    if first.objective != other.objective:
+        sides = [f"{each.objective.metric} ({each.objective.direction})" for each in (first, other)]
+        found.append(f"objective: {sides[0]} -> {sides[1]}")
+    if first.record["data"] == other.record["data"]:
+        return found
+    found += [
+        line
+        for line in difference(first.record["study"], other.record["study"])
+        if line.startswith(("data.", "seed:"))
+    ]
+    sizes = [
+        ", ".join(f"{part} {size}" for part, size in sorted(each.record["num_rows"].items()))
+        for each in (first, other)
+    ]
+    if sizes[0] != sizes[1]:
+        found.append(f"rows: {sizes[0]} -> {sizes[1]}")
+    inputs = [each.record["signature"] for each in (first, other)]
+    found += [
+        f"{key}: {inputs[0][key]} -> {inputs[1][key]}"
+        for key in ("target", "shape")
+        if inputs[0][key] != inputs[1][key]
+    ]
+    return [*found, *([] if found else ["the contents of the rows"])]
+
+
+def _warning(studies: Sequence[Compared], differences: dict[str, list[str]]) -> Iterator[str]:
+    first = studies[0]
+    apart = [each for each in studies[1:] if differences[each.name]]
+    if not apart:
+        return
+    yield "These studies do not compare: their validation values are not of the same thing."
+    for each in apart:
+        yield f"  {first.name} -> {each.name}"
+        yield from (f"    {line}" for line in differences[each.name])
+        if have_same_test(first, each):
+            yield "    The test rows are the same: on them the chosen trials can be compared."
+
+
+def _overview(studies: Sequence[Compared]) -> str:
+    keys = {each.objective.key for each in studies}
+    shared = keys.pop() if len(keys) == 1 else ""
+    rows = []
+    for each in studies:
+        best, metric = each.best, each.objective.metric
+        value = None if best is None else best.value
+        tested = "not yet"
+        if each.tested is not None and metric in each.tested.metrics:
+            ends = each.tested.intervals.get(metric)
+            tested = with_interval(each.tested.metrics[metric], ends)
+        rows.append(
+            {
+                "study": each.name,
+                "trials": _trials(each),
+                f"best {shared or 'validation'}": number(value)
+                if shared
+                else f"{each.objective.metric} {number(value)}",
+                "linear": number(each.baseline),
+                "test [95 %]": tested,
+                "test rows": None if each.tested is None else each.tested.num_rows,
+                "training": duration(each.seconds),
+                "parameters": each.num_parameters,
+            }
+        )
+    return table(rows)
+
+
+def _trials(each: Compared) -> str:
+    counts = count(each.ledger)
+    others = [f"{counts[kind]} {kind}" for kind in ("pruned", "failed") if counts[kind]]
+    return str(sum(counts.values())) + (f" ({', '.join(others)})" if others else "")
+
+
+def _side_by_side(
+    studies: Sequence[Compared], differences: dict[str, list[str]], verdicts: Sequence[Verdict]
+) -> str:
+    """Metrics and options as rows; the mark of the best only where all values compare."""
+    keys = _option_names(studies)
+    p_values = {each.second: each.p_value for each in reversed(verdicts)}
+    trials = [
+        BestTrial(
+            study=each.name,
+            trial=each.best.trial,
+            metric=each.objective.key,
+            direction=each.objective.direction,
+            value=each.best.value,
+            metrics=_test_metrics(each),
+            params={key: value for key in keys if (value := _option(each, key)) is not None},
+            p_value=p_values.get(each.name) if each is not studies[0] else None,
+        )
+        for each in studies
+        if each.best is not None
+    ]
+    rows = comparison_rows(trials)
+    if any(differences.values()):
+        rows = [{key: cell.removesuffix(" *") for key, cell in row.items()} for row in rows]
+    return table(rows, {"": ""} | {str(at): each.study for at, each in enumerate(trials)})
+
+
+def _test_metrics(each: Compared) -> dict[str, float]:
+    metrics = {} if each.tested is None else each.tested.metrics
+    shown = dict.fromkeys((each.objective.metric, *SHOWN))
+    return {f"test/{key}": metrics[key] for key in shown if key in metrics}
+
+
+def _option_names(studies: Sequence[Compared]) -> list[str]:
+    """What any study searched, under its dotted name, then what is set to different values."""
+    found = [each for each in studies if each.best is not None]
+    searched = list(dict.fromkeys(key for each in found for key in each.spec.params))
+    covered = {_short(key) for key in searched}
+    configs = [each.spec.config() for each in found]
+    fixed = [
+        key
+        for key in dict.fromkeys(key for config in configs for key in config)
+        if key not in covered and len({str(config.get(key)) for config in configs}) > 1
+    ]
+    return sorted([*searched, *fixed], key=lambda key: key.partition(".")[0])
+
+
+def _option(each: Compared, key: str) -> Scalar | None:
+    """A trial's value of an option, drawn or set; None where its branch has no such option."""
+    spec = each.spec
+    if key in spec.params:
+        drawn: Scalar = spec.params[key]
+        return drawn
+    config, parts = spec.config(), key.split(".")
+    if len(parts) > 2 and config.get(f"{parts[0]}.name") != parts[1]:  # noqa: PLR2004 - a branch
+        return None
+    return config.get(_short(key))
+
+
+def _short(key: str) -> str:
+    """`model.width` for `model.mlp.width`: the name within a trial, where one branch is taken."""
+    parts = key.split(".")
+    return key if parts[0] == "data" else f"{parts[0]}.{parts[-1]}"
+
+
+def _sentences(studies: Sequence[Compared], verdicts: Sequence[Verdict]) -> Iterator[str]:
+    if not verdicts:
+        yield "No test of the difference: the studies have not been tested on the same rows."
+        return
+    yield "on the test rows"
+    for each in verdicts:
+        yield f"  {_sentence(each)}"
+    if len(verdicts) > 1:
+        yield f"  The p-values are corrected for there being {len(verdicts)} of them (Holm)."
+    yield (
+        "  Each study sent one network, trained once: this compares those, not what the studies"
+        " could find."
+    )
+    for study in studies:
+        if study.num_looks > 1:
+            yield (
+                f"  The test rows have been looked at {study.num_looks} times for"
+                f" {study.name}: its value may flatter it."
+            )
+
+
+def _sentence(each: Verdict) -> str:
+    change = f"{each.value:+.4g} [{each.low:+.4g}, {each.high:+.4g}]"
+    rows = f"same {each.num_rows} rows"
+    p_value = f"p = {each.p_value:.2g}"
+    is_rare = each.p_value < RARE
+    if each.kind == "mcnemar":
+        counted = f"{each.only_second} only {each.second} gets right, {each.only_first} only"
+        start = f"{each.second} against {each.first}, {rows}: {counted} {each.first}; accuracy"
+        start, source = f"{start} {change}", f"McNemar's exact {p_value}"
+    else:
+        start = f"{each.second} against {each.first}, {rows}: {each.metric} {change}"
+        source = f"paired bootstrap, {p_value}"
+    if math.isnan(each.p_value):
+        return f"{start}; no p-value could be had."
+    if not is_rare:
+        return f"{start} ({source}): chance alone may well do that; neither is shown to be better."
+    winner = each.second if (each.value > 0) == each.is_more_better else each.first
+    return (
+        f"{start} ({source}): chance alone would seldom do that; {winner} is better on such rows."
+    )
+
+
+def _described(each: Compared) -> dict[str, Any]:
+    best = each.best
+    return {
+        "study": each.name,
+        "folder": str(each.folder.root),
+        "data": each.record["data"],
+        "num_rows": each.record["num_rows"],
+        "objective": asdict(each.objective),
+        "counts": count(each.ledger),
+        "best": None if best is None else asdict(replace(best, files={})),
+        "params": {} if best is None else each.spec.params,
+        "baseline": each.baseline,
+        "tested": None if each.tested is None else asdict(each.tested),
+        "num_looks": each.num_looks,
+        "seconds": each.seconds,
+        "num_parameters": each.num_parameters,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """JSON values as every reader takes them: not finite becomes null."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,167 @@
+"""One session of a study: everything wired together, from its records to its conclusion."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+from nnsearch import components
+from nnsearch.commands.conclusion import conclude, start_baseline
+from nnsearch.commands.opening import Opened, facts, open_study
+from nnsearch.commands.pictures import picture
+from nnsearch.commands.result import Conclusion, Listen, Options, RunResult, Show
+from nnsearch.events import Event, Failed, Finished, Pruned
+from nnsearch.executors.executor import Executor
+from nnsearch.executors.processes import processes
+from nnsearch.search.asking import make_asker
+from nnsearch.search.ledger import replay
+from nnsearch.search.loop import Course, Means, search
+from nnsearch.search.pruning import make_judge
+from nnsearch.search.storage import projection
+from nnsearch.study.folder import Home, read_json
+from nnsearch.study.spec import IntRange, Study, TrialSpec
+from nnsearch.tracking.mlflow import mlflow_listener
+from nnsearch.tracking.store import destination
+from nnsearch.training.fuse import plan
+from nnsearch.training.job import Job, run_job, write_job
+
+
+def carry_out(
+    study: Study,
+    options: Options,
+    *,
+    show: Show | None,
+    warn: Callable[[str], None],
+) -> RunResult:
+    """Search, choose, look at the test split once, export. The caller holds the study's lock."""
+    folder = Home(options.home).study(study.name)
+    began = time.monotonic()
+    log = folder.root / "workers.log"
+    with processes(workers=options.workers, warm="nnsearch.training.job", log=log) as executor:
+        opened = open_study(study, folder)
+        for note in (*opened.prepared.notes, *map(str, opened.prepared.findings)):
+            warn(note)
+        with _listeners(opened, options, show, warn) as listen:
+            reason, conclusion = _search(opened, options, executor, listen)
+    seconds = time.monotonic() - began
+    return _result(opened, options, reason, conclusion, seconds=seconds)
+
+
+def _search(
+    opened: Opened, options: Options, executor: Executor, listen: Listen
+) -> tuple[str, Conclusion]:
+    """The heart: the search itself, then the conclusion while the workers are still there."""
+    study = opened.study
+    baseline = start_baseline(opened, executor)
+    make_sampler = components.load("samplers", study.search.sampler.name)
+    asker = make_asker(
+        study, opened.objective, partial(make_sampler, **study.search.sampler.options)
+    )
+    make_pruner = components.load("pruners", study.search.pruner.name)
+    pruning = make_pruner(_most_epochs(study), **study.search.pruner.options)
+    judge = make_judge(pruning, opened.objective, study.name)
+    journal = Home(options.home).optuna_journal
+    with projection(study, opened.objective, options.storage, journal) as project:
+        project.check(opened.ledger)
+        means = Means(
+            plan=plan,
+            write=partial(_write_job, opened, pruning.rungs),
+            submit=lambda root: executor.submit(run_job, root),
+            slots=executor.slots,
+            listen=listen,
+            project=project,
+        )
+        course = Course(study, opened.objective, opened.folder, opened.ledger, asker, judge, means)
+        reason, best = search(course)
+    baseline.result()
+    conclusion = conclude(opened, executor, best)
+    listen(conclusion.tested)
+    return reason, conclusion
+
+
+def _write_job(
+    opened: Opened, rungs: tuple[int, ...], name: str, trials: Sequence[TrialSpec]
+) -> None:
+    data, code = opened.prepared.folder, opened.study.root.resolve()
+    write_job(opened.folder.job(name), Job(tuple(trials), data, code, opened.objective, rungs))
+
+
+@contextmanager
+def _listeners(
+    opened: Opened,
+    options: Options,
+    show: Show | None,
+    warn: Callable[[str], None],
+) -> Iterator[Listen]:
+    """MLflow and the screen, both told of what happened before this run."""
+    uri, artifacts = destination(Home(options.home), options.environ)
+    labels = opened.prepared.signature.labels
+    with ExitStack() as stack:
+        tracker = stack.enter_context(
+            mlflow_listener(
+                opened.study,
+                opened.objective,
+                opened.folder,
+                uri=uri,
+                artifacts=artifacts,
+                locate=partial(opened.ledger.folder, opened.folder),
+                picture=partial(picture, labels, opened.objective),
+                facts=facts(),
+                dataset=_dataset(opened),
+                warn=warn,
+                uid=read_json(opened.folder.spec)["fingerprint"],
+            )
+        )
+        listeners: list[Listen] = [tracker]
+        if show is not None:
+            context = show(opened.objective, opened.study.search.trials)
+            listeners.append(stack.enter_context(context))
+
+        def listen(event: Event) -> None:
+            for each in listeners:
+                each(event)
+
+        for event in replay(opened.ledger):
+            listen(event)
+        yield listen
+
+
+def _dataset(opened: Opened) -> dict[str, object]:
+    prepared = opened.prepared
+    return {
+        "name": opened.study.source.name,
+        "digest": prepared.fingerprint[:8],
+        "num_rows": prepared.num_rows,
+        "shape": list(prepared.signature.shape),
+        "labels": list(prepared.signature.labels),
+    }
+
+
+def _most_epochs(study: Study) -> int:
+    epochs = study.training.alternatives["recipe"].get("epochs", 20)
+    if isinstance(epochs, IntRange):
+        return epochs.high
+    choices = getattr(epochs, "choices", (epochs,))
+    return max(int(each) for each in choices)
+
+
+def _result(
+    opened: Opened, options: Options, reason: str, conclusion: Conclusion, *, seconds: float
+) -> RunResult:
+    endings = opened.ledger.endings.values()
+    kinds = {"complete": Finished, "pruned": Pruned, "failed": Failed}
+    return RunResult(
+        study=opened.study.name,
+        folder=str(opened.folder.root),
+        objective=opened.objective,
+        reason=reason,
+        counts={
+            name: sum(isinstance(each, kind) for each in endings) for name, kind in kinds.items()
+        },
+        conclusion=conclusion,
+        params=opened.ledger.specs[conclusion.best.trial].params,
+        labels=opened.prepared.signature.labels,
+        seconds=seconds,
+        tracking_uri=destination(Home(options.home), options.environ)[0],
+        has_trained=True,
+    )

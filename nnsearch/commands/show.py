@@ -1,0 +1,233 @@
+"""One study or one trial in full, from the records. Knows neither Optuna's store nor MLflow's."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnsearch.commands.listing import State, count, state_of, when
+from nnsearch.commands.places import MLRUNS, find_study_folder
+from nnsearch.errors import UsageError
+from nnsearch.events import Ending, Failed, Finished, Scalar
+from nnsearch.reports.tables import duration, number, table, with_interval
+from nnsearch.search.ledger import Ledger, read_ledger
+from nnsearch.study.folder import StudyFolder, read_json
+from nnsearch.study.spec import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One trial: `state` is complete, pruned, failed, or open where it has not ended."""
+
+    trial: int
+    state: str
+    value: float | None
+    epochs: int
+    seconds: float | None
+    params: dict[str, Scalar]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A study with its trials, the best first; `result` is what `run` ended with, if it did."""
+
+    study: str
+    folder: str
+    state: State
+    objective: Objective
+    counts: dict[str, int]
+    trials: tuple[Row, ...]
+    result: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTrial:
+    """One trial: every option, its last metrics, and its files with their sizes."""
+
+    study: str
+    row: Row
+    seed: int
+    uid: str
+    job: str
+    config: dict[str, Scalar]
+    metrics: dict[str, float]
+    history: tuple[dict[str, float], ...]
+    files: dict[str, int]
+    details: str = ""
+    replicate_of: int | None = field(default=None)
+
+
+def show(name: str, home: Path = MLRUNS) -> Shown:
+    """What the study called `name` came to so far. Raises UsageError where there is none."""
+    folder = find_study_folder(name, home)
+    recorded, ledger = read_json(folder.spec), read_ledger(folder)
+    objective = Objective(**recorded["objective"])
+    rows = sorted(
+        (_row(ledger, each) for each in ledger.specs), key=lambda row: _rank(row, objective)
+    )
+    return Shown(
+        study=folder.root.name,
+        folder=str(folder.root),
+        state=state_of(folder, ledger),
+        objective=objective,
+        counts=count(ledger),
+        trials=tuple(rows),
+        result=read_json(folder.result),
+    )
+
+
+def show_trial(name: str, trial: int, home: Path = MLRUNS) -> ShownTrial:
+    """Everything recorded of one trial. Raises UsageError where the study has no such trial."""
+    folder = find_study_folder(name, home)
+    ledger = read_ledger(folder)
+    if trial not in ledger.specs:
+        known = f"It has the trials 0 to {len(ledger.specs) - 1}." if ledger.specs else ""
+        raise UsageError(f"study '{folder.root.name}' has no trial {trial}.", known)
+    spec, ending = ledger.specs[trial], ledger.endings.get(trial)
+    epochs = [each for _, each in sorted(ledger.epochs[trial].items())]
+    last = epochs[-1].metrics if epochs else {}
+    return ShownTrial(
+        study=folder.root.name,
+        row=_row(ledger, trial),
+        seed=spec.seed,
+        uid=spec.uid,
+        job=ledger.jobs.get(trial, ""),
+        config=spec.config(),
+        metrics=ending.metrics if isinstance(ending, Finished) else last,
+        history=tuple({"epoch": each.epoch, **each.metrics} for each in epochs),
+        files=_files(folder, ledger, trial),
+        details=ending.details if isinstance(ending, Failed) else "",
+        replicate_of=spec.replicate_of,
+    )
+
+
+def as_document(shown: Shown | ShownTrial) -> dict[str, Any]:
+    """The same as JSON values."""
+    return asdict(shown)
+
+
+def as_text(shown: Shown | ShownTrial) -> str:
+    """The same for a person."""
+    return _study_text(shown) if isinstance(shown, Shown) else _trial_text(shown)
+
+
+def _study_text(shown: Shown) -> str:
+    """The trials as a table, the errors of those that failed, then the result."""
+    counts = ", ".join(f"{each} {name}" for name, each in shown.counts.items() if each)
+    key, direction = shown.objective.key, shown.objective.direction
+    rows = [
+        {
+            "trial": row.trial,
+            "state": row.state,
+            shown.objective.metric: row.value,
+            "epochs": row.epochs,
+            "time": "" if row.seconds is None else duration(row.seconds),
+            **row.params,
+        }
+        for row in shown.trials
+    ]
+    lines = [
+        f"{shown.study}: {shown.state}; {counts or 'no trial has ended'}; {key}, to {direction}",
+        *(["", table(rows)] if rows else []),
+        *(f"trial {row.trial} failed: {row.error}" for row in shown.trials if row.error),
+        "",
+        *_result(shown),
+        f"records      {shown.folder}",
+        f"one trial    nnsearch show {shown.study} --trial N",
+    ]
+    return "\n".join(lines)
+
+
+def _trial_text(shown: ShownTrial) -> str:
+    """One trial: what it was, what it reached, what lies where."""
+    row = shown.row
+    value = "" if row.value is None else f", {number(row.value)}"
+    seconds = "" if row.seconds is None else f", {duration(row.seconds)}"
+    lines = [
+        f"{shown.study} trial {row.trial}: {row.state}{value}; {row.epochs} epochs{seconds}",
+        *([f"error: {row.error}"] if row.error else []),
+        *([f"a replicate of trial {shown.replicate_of}"] if shown.replicate_of is not None else []),
+        "",
+        "config (* searched)",
+        *_config(shown),
+        f"  seed = {shown.seed}",
+        "",
+        "metrics of the kept epoch" if row.state == "complete" else "metrics of the last epoch",
+        *(f"  {key} = {number(each)}" for key, each in shown.metrics.items()),
+        "",
+        f"files of job {shown.job}",
+        *(f"  {path}  {size} bytes" for path, size in shown.files.items()),
+        *(["", shown.details.rstrip()] if shown.details else []),
+    ]
+    return "\n".join(lines)
+
+
+def _row(ledger: Ledger, trial: int) -> Row:
+    ending = ledger.endings.get(trial)
+    epochs = ledger.epochs[trial]
+    return Row(
+        trial=trial,
+        state=_state(ending),
+        value=None if ending is None or isinstance(ending, Failed) else ending.value,
+        epochs=max(epochs, default=0),
+        seconds=_seconds(ledger, trial),
+        params=dict(ledger.specs[trial].params),
+        error=ending.error if isinstance(ending, Failed) else "",
+    )
+
+
+def _state(ending: Ending | None) -> str:
+    if ending is None:
+        return "open"
+    return "complete" if isinstance(ending, Finished) else type(ending).__name__.lower()
+
+
+def _seconds(ledger: Ledger, trial: int) -> float | None:
+    ending, started = ledger.endings.get(trial), ledger.started.get(trial)
+    if isinstance(ending, Failed):
+        return None if started is None else ending.at - started.at
+    return None if ending is None else ending.seconds
+
+
+def _rank(row: Row, objective: Objective) -> tuple[int, float, int]:
+    """Complete trials by value, then pruned ones, then those that failed, then the open ones."""
+    places = {"complete": 0, "pruned": 1, "failed": 2, "open": 3}
+    sign = -1 if objective.direction == "maximize" else 1
+    return places[row.state], 0.0 if row.value is None else sign * row.value, row.trial
+
+
+def _files(folder: StudyFolder, ledger: Ledger, trial: int) -> dict[str, int]:
+    if trial not in ledger.jobs:
+        return {}
+    root = ledger.folder(folder, trial).root
+    return {str(path): path.stat().st_size for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def _result(shown: Shown) -> Iterator[str]:
+    if shown.result is None:
+        yield f"no result    nnsearch run {shown.study} goes on where it stopped"
+        return
+    conclusion = shown.result["conclusion"]
+    best, tested = conclusion["best"], conclusion["tested"]
+    baseline = conclusion["baseline"]
+    against = "" if baseline is None else f" (linear baseline {number(baseline)})"
+    yield f"best trial   {best['trial']}: {shown.objective.key} {number(best['value'])}{against}"
+    metric = shown.objective.metric
+    if metric in tested["metrics"]:
+        ends = tested["intervals"].get(metric)
+        value = with_interval(tested["metrics"][metric], None if ends is None else tuple(ends))
+        what = "95 % interval, " if ends else ""
+        yield f"test split   {metric} {value} ({what}{tested['num_rows']} rows,"
+        yield f"             looked at {when(tested['at'])})"
+    yield f"exported     {conclusion['export'] or conclusion['export_problem']}"
+
+
+def _config(shown: ShownTrial) -> Iterator[str]:
+    """Every option; a searched one of a branch, such as model.mlp.width, is model.width here."""
+    parts = [name.split(".") for name in shown.row.params]
+    searched = {f"{each[0]}.{each[-1]}" for each in parts} | set(shown.row.params)
+    for key, value in shown.config.items():
+        text = f"{value:.6g}" if isinstance(value, float) else str(value)
+        text = text.lower() if isinstance(value, bool) else text
+        yield f"{'*' if key in searched else ' '} {key} = {text}"

@@ -1,0 +1,169 @@
+"""A job in its folder: the events it writes, what it leaves, and how it goes on after a kill."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lessons import Classroom, classroom
+
+from nnsearch import events
+from nnsearch.errors import IntegrityError
+from nnsearch.events import Epoch, Failed, Finished, Pruned, Started
+from nnsearch.study.folder import JobFolder, sha256_of
+from nnsearch.study.spec import Component
+from nnsearch.training import checkpoint
+from nnsearch.training.examine import look_at_test, rebuild
+from nnsearch.training.job import Job, read_job, recorded, run_job, write_job
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Classroom:
+    return classroom(tmp_path_factory.mktemp("room"), "iris")
+
+
+def carried_out(folder: Path, job: Job) -> JobFolder:
+    place = JobFolder(folder)
+    write_job(place, job)
+    run_job(str(folder))
+    return place
+
+
+def test_a_job_reads_back_as_it_was_written(room: Classroom, tmp_path: Path) -> None:
+    job = room.job(rungs=(1, 3))
+    write_job(JobFolder(tmp_path), job)
+    assert read_job(JobFolder(tmp_path)) == job
+
+
+def test_events_tell_the_whole_story(room: Classroom, tmp_path: Path) -> None:
+    place = carried_out(tmp_path, room.job())
+    told = list(recorded(place))
+    assert [type(each) for each in told] == [Started, *[Epoch] * 6, Finished]
+    started, ending = told[0], told[-1]
+    assert isinstance(started, Started)
+    assert isinstance(ending, Finished)
+    assert started.num_parameters == 4 * 16 + 16 + 16 * 16 + 16 + 16 * 3 + 3
+    files = place.trial(0)
+    assert ending.files == {
+        "weights.pt": sha256_of(files.weights),
+        "predictions.npz": sha256_of(files.predictions),
+    }
+    best = max(each.metrics["valid/accuracy"] for each in told if isinstance(each, Epoch))
+    assert ending.value == best
+
+
+def test_equal_trials_leave_equal_files(room: Classroom, tmp_path: Path) -> None:
+    first = carried_out(tmp_path / "a", room.job())
+    second = carried_out(tmp_path / "b", room.job())
+    for name in ("weights", "predictions"):
+        assert sha256_of(getattr(first.trial(0), name)) == sha256_of(getattr(second.trial(0), name))
+
+
+def test_an_ended_trial_is_not_trained_again(room: Classroom, tmp_path: Path) -> None:
+    place = carried_out(tmp_path, room.job())
+    before = place.events.read_bytes()
+    run_job(str(tmp_path))
+    assert place.events.read_bytes() == before
+
+
+def test_a_failing_trial_is_a_result_with_its_traceback(room: Classroom, tmp_path: Path) -> None:
+    bad = room.changed(model=Component("cnn"))
+    ending = list(recorded(carried_out(tmp_path, bad.job())))[-1]
+    assert isinstance(ending, Failed)
+    assert "image" in ending.error
+    assert "Traceback" in ending.details
+
+
+def test_a_diverging_trial_fails_with_its_step(room: Classroom, tmp_path: Path) -> None:
+    wild = room.changed(optimizer=Component("sgd", {"lr": 1e38}))
+    ending = list(recorded(carried_out(tmp_path, wild.job())))[-1]
+    assert isinstance(ending, Failed)
+    assert ending.error.startswith("non-finite loss at step")
+
+
+def test_the_pruners_verdict_stops_a_trial_at_its_rung(room: Classroom, tmp_path: Path) -> None:
+    place = JobFolder(tmp_path)
+    write_job(place, room.job(rungs=(2, 4)))
+    thread = threading.Thread(target=run_job, args=(str(tmp_path),))
+    thread.start()
+    for epoch, keep in ((2, True), (4, False)):
+        while not any(isinstance(each, Epoch) and each.epoch == epoch for each in recorded(place)):
+            time.sleep(0.01)
+        line = json.dumps({"trial": 0, "epoch": epoch, "keep": keep}) + "\n"
+        events.append_lines(place.verdicts, [line], sync=False)
+    thread.join(30)
+    ending = list(recorded(place))[-1]
+    assert isinstance(ending, Pruned)
+    assert ending.epoch == 4
+    assert not list(place.trial(0).root.glob("checkpoint*"))
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("damage", ["none", "newest", "both", "torn event"])
+def test_a_killed_trial_goes_on_from_its_newest_whole_checkpoint(
+    room: Classroom, tmp_path: Path, damage: str
+) -> None:
+    careful = room.changed(training__checkpoint_seconds=0.0, model__dropout=0.2)
+    whole = carried_out(tmp_path / "whole", careful.job())
+    place = JobFolder(tmp_path / "killed")
+    write_job(place, careful.job())
+
+    class Killed(BaseException):
+        pass
+
+    real, saved = checkpoint.save, []
+
+    def save_then_die(path: Path, state: dict[str, object]) -> str:
+        saved.append(real(path, state))
+        if len(saved) == 3:
+            raise Killed
+        return saved[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save", save_then_die)
+        with pytest.raises(Killed):
+            run_job(str(place.root))
+    newest = place.trial(0).checkpoint
+    if damage in {"newest", "both"}:
+        flip_a_bit(newest)
+    if damage == "both":
+        flip_a_bit(newest.with_name("checkpoint.pt.before"))
+    if damage == "torn event":
+        with place.events.open("a") as file:
+            file.write('{"event": "Epo')
+    run_job(str(place.root))
+    first_again = [each.epoch for each in recorded(place) if isinstance(each, Started)][-1]
+    assert first_again == {"none": 4, "newest": 3, "both": 1, "torn event": 4}[damage]
+    assert sha256_of(place.trial(0).weights) == sha256_of(whole.trial(0).weights)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def test_a_checkpoint_of_nothing_is_none(tmp_path: Path) -> None:
+    assert checkpoint.load(tmp_path / "checkpoint.pt") is None
+    checkpoint.save(tmp_path / "checkpoint.pt", {"x": torch.ones(2)})
+    loaded = checkpoint.load(tmp_path / "checkpoint.pt")
+    assert loaded is not None
+    assert torch.equal(loaded["x"], torch.ones(2))
+    checkpoint.remove(tmp_path / "checkpoint.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_test_split_is_judged_by_the_stored_weights(room: Classroom, tmp_path: Path) -> None:
+    place = carried_out(tmp_path / "job", room.job())
+    metrics = look_at_test(str(place.root), 0, str(tmp_path / "test.npz"))
+    assert 0.5 < metrics["accuracy"] <= 1
+    assert (tmp_path / "test.npz").exists()
+
+
+def test_tampered_weights_are_refused(room: Classroom, tmp_path: Path) -> None:
+    place = carried_out(tmp_path, room.job())
+    flip_a_bit(place.trial(0).weights)
+    with pytest.raises(IntegrityError, match="not the file"):
+        rebuild(str(place.root), 0)
