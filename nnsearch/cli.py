@@ -212,11 +212,9 @@ def components(
     from nnsearch.commands.catalogue import as_document, as_text, catalogue
     from nnsearch.study.json_schema import json_schema
 
-    if schema:
-        _print(json_schema())
-        return
-    found = catalogue(kind)
-    _print(as_document(found) if as_json else as_text(found))
+    found = [] if schema else catalogue(kind)
+    text = as_document(found) if as_json else as_text(found)
+    _print(json_schema() if schema else text)
 
 
 @app.command()

@@ -34,7 +34,8 @@ class Classroom:
             part, _, option = key.partition("__")
             old = getattr(trial, part)
             new = Component(old.name, old.options | {option: value}) if option else value
-            trial = replace(trial, **{part: new})
+            changes: dict[str, Any] = {part: new}
+            trial = replace(trial, **changes)
         return Classroom(trial, self.data, self.code)
 
     def pupil(self) -> Pupil:
@@ -54,9 +55,9 @@ def classroom(folder: Path, source: str = "digits", task: str = "classification"
     path = folder / f"{source}.toml"
     path.write_text(
         f'[data]\nsource = "{source}"\n[task]\nname = "{task}"\n[model]\nname = "mlp"\nwidth = 16\n'
-        "[training]\nepochs = 6\n[search]\ntrials = 1\n"
+        '[optimizer]\nname = "adam"\nlr = 0.01\n[training]\nepochs = 6\n[search]\ntrials = 1\n'
     )
     study = load_study(path)
     prepared = prepare_data(study, StudyFolder(folder / source))
-    trial = sample(study, lambda path, range_: 0, number=0, seed=11)
+    trial = sample(study, lambda *_: 0, number=0, seed=11)
     return Classroom(replace(trial, uid="abc"), prepared.folder, folder)

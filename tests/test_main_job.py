@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,8 @@ def check_stores(place: Path, home: str) -> None:
     rows = table(place, home)
     states = {"Finished": "FINISHED", "Pruned": "KILLED", "Failed": "FAILED"}
     expected = sorted((row[0], states[row[2]]) for row in rows)
-    assert sorted((int(run.data.tags["nnsearch.trial"]), run.info.status) for run in runs) == expected
+    found = sorted((int(run.data.tags["nnsearch.trial"]), run.info.status) for run in runs)
+    assert found == expected
     values = {row[0]: row[3] for row in rows if row[2] == "Finished"}
     objectives = {
         int(run.data.tags["nnsearch.trial"]): run.data.metrics["objective"]
@@ -256,6 +256,5 @@ def test_the_stores_are_sound_after_a_run(place: Path, first: dict[str, Any]) ->
 
 
 @pytest.fixture(autouse=True)
-def quiet_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quiet_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    yield

@@ -51,7 +51,7 @@ def curve(params: dict[str, Any], epoch: int) -> float:
     """A trial's accuracy after an epoch: better with width and rate, worse with dropout."""
     width, dropout = params.get("model.mlp.width", 16), params.get("model.mlp.dropout", 0.5)
     rate = params.get("optimizer.lr", 0.1)
-    return (width / 64) * (1 - dropout) * (1 + rate) / 2 * epoch / EPOCHS
+    return float((width / 64) * (1 - dropout) * (1 + rate) / 2 * epoch / EPOCHS)
 
 
 def toy_job(root: str, *, error: str = "", value: float | None = None) -> None:
@@ -112,8 +112,8 @@ def course_of(
         "write": write,
         "submit": submit,
         "slots": 2,
-        "listen": lambda event: None,
-        "project": lambda ledger: None,
+        "listen": lambda _: None,
+        "project": lambda _: None,
     }
     judge = make_judge(pruning, OBJECTIVE, study.name)
     return Course(

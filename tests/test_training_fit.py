@@ -14,6 +14,7 @@ from nnsearch.study.spec import Component, Objective
 from nnsearch.training.fit import Kept, NonFiniteLossError, Pupil, Step, fit
 
 VALID_LOSS = Objective("loss", "minimize")
+GO_ON = True
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def learn(
     steps = [next(run)]
     while True:
         try:
-            steps.append(run.send(True))
+            steps.append(run.send(GO_ON))
         except StopIteration as stop:
             return steps, stop.value
 
@@ -74,7 +75,7 @@ def test_a_resumed_trial_equals_an_unbroken_one_bit_for_bit(
     broken = chosen.pupil()
     run = fit(broken, ACCURACY, 0)
     next(run)
-    past = copy.deepcopy(run.send(True).snapshot())
+    past = copy.deepcopy(run.send(GO_ON).snapshot())
     resumed = chosen.pupil()
     steps, kept_again = learn(resumed, past=past)
     assert [step.event.epoch for step in steps] == [3, 4]
@@ -128,7 +129,7 @@ def test_told_to_stop_it_stops(room: Classroom) -> None:
     run = fit(room.pupil(), ACCURACY, 0)
     next(run)
     with pytest.raises(StopIteration) as stop:
-        run.send(False)
+        run.send(not GO_ON)
     assert stop.value.value is None
 
 

@@ -129,7 +129,8 @@ def _fixed(study: Study) -> dict[str, dict[str, Any]]:
         for name, options in space.alternatives.items():
             is_branch = len(space.alternatives) > 1
             title = f"{space.path}.{name}" if is_branch else f"{space.path} {name}"
-            title = space.path if space.path == "training" else title
+            if space.path in {"training", f"data.{name}"}:
+                title = space.path
             fixed[title] = {
                 key: each for key, each in options.items() if not isinstance(each, Range)
             }

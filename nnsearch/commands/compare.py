@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from nnsearch.commands.compare_pictures import draw
@@ -17,6 +18,7 @@ from nnsearch.commands.places import MLRUNS, find_study_folder
 from nnsearch.errors import UsageError
 from nnsearch.events import Scalar
 from nnsearch.reports.tables import (
+    WIDTH,
     BestTrial,
     comparison_rows,
     duration,
@@ -126,13 +128,13 @@ def _overview(studies: Sequence[Compared]) -> str:
             {
                 "study": each.name,
                 "trials": _trials(each),
-                f"best {shared or 'validation'}": number(value)
+                shared or "validation": number(value)
                 if shared
                 else f"{each.objective.metric} {number(value)}",
                 "linear": number(each.baseline),
                 "test [95 %]": tested,
-                "test rows": None if each.tested is None else each.tested.num_rows,
-                "training": duration(each.seconds),
+                "rows": None if each.tested is None else each.tested.num_rows,
+                "time": duration(each.seconds),
                 "parameters": each.num_parameters,
             }
         )
@@ -178,17 +180,21 @@ def _test_metrics(each: Compared) -> dict[str, float]:
 
 
 def _option_names(studies: Sequence[Compared]) -> list[str]:
-    """What any study searched, under its dotted name, then what is set to different values."""
+    """What any study searched, under its dotted name, then what is set to different values.
+
+    Where one study searches `model.width` and another `model.mlp.width`, the shorter one is shown.
+    """
     found = [each for each in studies if each.best is not None]
     searched = list(dict.fromkeys(key for each in found for key in each.spec.params))
+    shown = dict.fromkeys(_short(key) if _short(key) in searched else key for key in searched)
     covered = {_short(key) for key in searched}
     configs = [each.spec.config() for each in found]
     fixed = [
         key
         for key in dict.fromkeys(key for config in configs for key in config)
-        if key not in covered and len({str(config.get(key)) for config in configs}) > 1
+        if key not in covered and len({str(each[key]) for each in configs if key in each}) > 1
     ]
-    return sorted([*searched, *fixed], key=lambda key: key.partition(".")[0])
+    return sorted([*shown, *fixed], key=lambda key: key.partition(".")[0])
 
 
 def _option(each: Compared, key: str) -> Scalar | None:
@@ -215,23 +221,27 @@ def _sentences(studies: Sequence[Compared], verdicts: Sequence[Verdict]) -> Iter
         return
     yield "on the test rows"
     for each in verdicts:
-        yield f"  {_sentence(each)}"
+        yield from _wrapped(_sentence(each))
     if len(verdicts) > 1:
-        yield f"  The p-values are corrected for there being {len(verdicts)} of them (Holm)."
-    yield (
-        "  Each study sent one network, trained once: this compares those, not what the studies"
+        yield from _wrapped(f"The {len(verdicts)} p-values are corrected for their number (Holm).")
+    yield from _wrapped(
+        "Each study sent one network, trained once: this compares those, not what the studies"
         " could find."
     )
     for study in studies:
         if study.num_looks > 1:
-            yield (
-                f"  The test rows have been looked at {study.num_looks} times for"
-                f" {study.name}: its value may flatter it."
+            yield from _wrapped(
+                f"For {study.name} the test rows have been looked at {study.num_looks} times:"
+                " its value may flatter it."
             )
 
 
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+
+
 def _sentence(each: Verdict) -> str:
-    change = f"{each.value:+.4g} [{each.low:+.4g}, {each.high:+.4g}]"
+    change = f"{each.value:+.3g} [{each.low:+.3g}, {each.high:+.3g}]"
     rows = f"same {each.num_rows} rows"
     p_value = f"p = {each.p_value:.2g}"
     is_rare = each.p_value < RARE

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nnsearch.events import Failed, Finished, Tested, from_line
+from nnsearch.commands.result import tested_from_json
+from nnsearch.events import Failed, Finished, Tested
 from nnsearch.reports.statistics import holm, mcnemar, paired_difference
 from nnsearch.search.ledger import Ledger, read_ledger
 from nnsearch.study.folder import StudyFolder, read_json
@@ -88,8 +89,7 @@ def load(folder: StudyFolder) -> Compared:
     objective = Objective(**record["objective"])
     best = ledger.best(objective)
     looks = read_json(folder.root / "test.json") or []
-    mine = [each for each in looks if best is not None and each["trial"] == best.trial]
-    tested = from_line(mine[0]["event"]) if mine else None
+    tested = [look for look in map(tested_from_json, looks) if best and look.trial == best.trial]
     result = read_json(folder.result) or {"conclusion": {}}
     return Compared(
         name=folder.root.name,
@@ -98,7 +98,7 @@ def load(folder: StudyFolder) -> Compared:
         objective=objective,
         ledger=ledger,
         best=best,
-        tested=tested if isinstance(tested, Tested) else None,
+        tested=tested[0] if tested else None,
         num_looks=len(looks),
         baseline=result["conclusion"].get("baseline"),
     )

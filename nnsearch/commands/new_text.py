@@ -255,8 +255,9 @@ def _model(size: _Size) -> Iterator[str]:
 
 def _training(size: _Size) -> Iterator[str]:
     yield "[training]"
-    yield f"epochs = {size.epochs}     # at most so many passes over the rows to train on"
-    yield f"patience = {size.epochs // 4}   # ends after so many without a better value; the best stays"
+    yield "# At most so many passes over the rows to train on; it ends after so many (patience)"
+    yield "# without a better value, and the best weights are kept."
+    yield f"epochs = {size.epochs}\npatience = {size.epochs // 4}"
     yield f"batch_size = {{ choice = {size.batches} }}"
 
 

@@ -211,8 +211,9 @@ def _alone_in(folder: Path | None) -> Iterator[None]:
 
 
 def _make_schema(path: Path) -> None:
-    """Make the database beside its place and move it there: a kill amid the dozens of migrations
-    would leave one that no MLflow opens again.
+    """Make the database beside its place and move it there whole.
+
+    A kill amid its dozens of migrations would leave one that no MLflow opens again.
     """
     from mlflow import MlflowClient
 
