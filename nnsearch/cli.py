@@ -1,7 +1,7 @@
 """The command line: argv, one call into commands, print. The only module that prints or exits.
 
-Heavy packages are imported inside the commands, so that `nnsearch --help` loads none of them. No
-option has Typer's own bounds, for with one of those `--help` loads pydantic.
+Heavy packages are imported inside the commands, so that `--help` loads none of them; and no option
+has Typer's own bounds, with which `--help` would load pydantic.
 """
 
 import json
@@ -22,6 +22,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
+    # Without a value of its own --help is None at the top, for which Typer 0.29 loads pydantic.
+    context_settings={"default_map": {"help": False}},
 )
 
 StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A path, or a name in studies/.")]

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnsearch import events
 from nnsearch.commands.compare import Comparison, compare
 from nnsearch.commands.opening import open_study
 from nnsearch.data.prepare import open_part
 from nnsearch.errors import UsageError
-from nnsearch.events import Failed, Finished, Pruned, Started, Tested, append_lines, to_line
+from nnsearch.events import Failed, Finished, Pruned, Started, append_lines, to_line
 from nnsearch.search.ledger import record_batch
 from nnsearch.study.folder import Home, write_json
 from nnsearch.study.load import load_study
@@ -101,7 +102,7 @@ def record(
     targets = np.asarray(open_part(opened.prepared.folder, "test").targets)
     predictions = answer(targets)
     save_predictions(folder.root / f"test-{best:05d}.npz", predictions, targets)
-    tested = Tested(best, 3.0, {"accuracy": 0.5}, {"accuracy": (0.4, 0.6)}, len(targets))
+    tested = events.Tested(best, 3.0, {"accuracy": 0.5}, {"accuracy": (0.4, 0.6)}, len(targets))
     if not is_class:
         error = float(np.sqrt(np.mean((predictions[:, 0] - targets) ** 2)))
         tested = replace(tested, metrics={"rmse": error}, intervals={"rmse": (1.0, 2.0)})
@@ -197,16 +198,29 @@ def test_other_data_and_another_task_are_named_and_drawn_apart() -> None:
     ]
 
 
+def own_table(last: float, more: str = "") -> str:
+    """A study of a table of its own, beside it, whose last row is at `last`."""
+    rows = [f"{x},{x * x % 11},{'ab'[x % 3 == 0]}" for x in range(5, 50)]
+    Path("own.csv").write_text("\n".join(["x,z,y", *rows, f"{last},3,a", ""]))
+    options = f'[data.csv]\npath = "own.csv"\ntarget = "y"\n{more}\n[task]'
+    return text_of("csv").replace("[task]", options)
+
+
 def test_rows_that_changed_under_the_same_name_are_noticed() -> None:
-    for name, last in (("one", 7), ("two", 8)):
-        rows = [f"{place},{'ab'[place % 3 == 0]}" for place in [*range(5, 50, 2), last]]
-        Path("own.csv").write_text("x,y\n" + "\n".join(rows))
-        text = text_of("csv").replace(
-            "[task]", '[data.csv]\npath = "own.csv"\ntarget = "y"\n[task]'
-        )
-        record(name, text=text, answer=None)
+    record("one", text=own_table(100.5), answer=None)
+    record("two", text=own_table(200.5), answer=None)
     compared = compare(["one", "two"], HOME)
     assert compared.document["differences"] == {"two": ["the contents of the rows"]}
+
+
+def test_a_column_less_makes_other_data_of_the_same_test_rows() -> None:
+    record("one", text=own_table(100.5))
+    record("two", text=own_table(100.5, 'drop = ["z"]'), answer=lambda t: say(t, 1))
+    compared = compare(["one", "two"], HOME)
+    assert "data.csv.drop: nothing -> " in "".join(compared.document["differences"]["two"])
+    assert "The test rows are the same" in compared.text
+    (test,) = compared.document["tests"]
+    assert (test["only_first"], test["only_second"]) == (1, 0)
 
 
 def test_a_transform_that_differs_leaves_the_studies_comparable() -> None:

@@ -71,7 +71,8 @@ def _model_proto(module: nn.Module, example: torch.Tensor, opset: int) -> Any:
             f"this predictor cannot be exported to ONNX: {reason}",
             "Its transforms, model and decoding must be traceable by torch.export.",
         ) from error
-    assert program is not None
+    if program is None:
+        raise UsageError("torch exported nothing.", "Upgrade torch and onnxscript.")
     return program.model_proto
 
 

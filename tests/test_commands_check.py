@@ -1,0 +1,91 @@
+"""`nnsearch check`: what it says of a sound study, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+from finished import PARTS, STUDY
+
+from nnsearch.commands.check import as_document, as_text, check, describe
+from nnsearch.errors import DataError, StudyError
+from nnsearch.study.spec import Choice, FloatRange, IntRange, Range
+
+
+@pytest.fixture
+def flowers(own_folder: Path) -> Path:
+    (own_folder / "parts.py").write_text(PARTS)
+    path = own_folder / "flowers.toml"
+    path.write_text(STUDY.replace("16, 32]", "16, 32]\n").replace("[4, 8,", "[4,"))
+    return path
+
+
+def test_a_sound_study_is_described_and_nothing_is_written(flowers: Path) -> None:
+    before = {path: path.read_bytes() for path in flowers.parent.iterdir() if path.is_file()}
+    checked = check(flowers, overrides=["training.epochs=7"], allow_code=True)
+    document = as_document(checked)
+    assert document["searched"] == {"model.width": "4 | 16 | 32"}
+    assert document["num_searched"] == 1
+    assert document["study"]["training"]["epochs"] == 7
+    assert document["num_rows"] == {"train": 96, "valid": 24, "test": 30}
+    assert [each["code"] for each in document["findings"]] == ["W351"]
+    text = as_text(checked)
+    for said in ("model.width  4 | 16 | 32", "epochs 7", "train 96, valid 24, test 30", "trials 4"):
+        assert said in text
+    assert document["findings"][0]["message"] in text
+    after = {path: path.read_bytes() for path in flowers.parent.iterdir() if path.is_file()}
+    assert after == before
+
+
+def test_every_study_of_the_repository_is_sound(repository: Path) -> None:
+    for path in sorted((repository / "studies").glob("*.toml")):
+        try:
+            checked = check(path)
+        except DataError as error:  # the files of Fashion-MNIST are a package of Debian's
+            assert path.stem == "fashion-mnist", error
+            continue
+        assert as_document(checked)["num_searched"] > 1, path
+
+
+def test_a_model_that_refuses_the_data_is_named_once_with_what_to_do(flowers: Path) -> None:
+    flowers.write_text(
+        STUDY.replace('name = "parts.py:fragile"', 'name = "cnn"').replace(
+            "width = { choice = [4, 8, 16, 32] }", "channels = { int = [4, 8] }"
+        )
+    )
+    with pytest.raises(StudyError) as caught:
+        check(flowers)
+    (problem,) = caught.value.problems
+    assert problem.code == "E409"
+    assert "needs images" in problem.message
+    assert "mlp" in problem.hint
+
+
+def test_a_model_of_the_users_that_raises_at_an_end_of_a_range_is_named(flowers: Path) -> None:
+    flowers.write_text(STUDY.replace("[4, 8, 16, 32]", "[4, 8]"))
+    with pytest.raises(StudyError, match="ValueError: a width of eight"):
+        check(flowers, allow_code=True)
+
+
+def test_code_of_the_users_is_not_run_unasked(flowers: Path) -> None:
+    (flowers.parent / "parts.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(StudyError, match="--allow-code"):
+        check(flowers)
+
+
+def test_an_unknown_objective_lists_the_metrics(flowers: Path) -> None:
+    with pytest.raises(StudyError, match=r"accuracy, .* Did you mean 'accuracy'"):
+        check(flowers, overrides=["search.objective=acuracy"], allow_code=True)
+
+
+@pytest.mark.parametrize(
+    ("searched", "text"),
+    [
+        (Choice((1, "a", True)), "1 | a | True"),
+        (IntRange(1, 3), "1 to 3"),
+        (IntRange(1, 9, step=2), "1 to 9, step 2"),
+        (IntRange(8, 32, log=True), "8 to 32, log"),
+        (FloatRange(1e-4, 0.1, log=True), "0.0001 to 0.1, log"),
+        (FloatRange(0, 1, step=0.25), "0 to 1, step 0.25"),
+    ],
+)
+def test_a_range_in_words(searched: Range, text: str) -> None:
+    assert describe(searched) == text
