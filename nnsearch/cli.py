@@ -36,8 +36,7 @@ Home = Annotated[Path, typer.Option("--mlruns", help="The folder that runs write
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Run the study's own Python code.")]
 Storage = Annotated[str, typer.Option(help="Optuna storage URL, such as PostgreSQL's.")]
 
-MLRUNS = Path("mlruns")
-CTRL_C, TERMINATED = 130, 143
+MLRUNS, CTRL_C, TERMINATED = Path("mlruns"), 130, 143
 
 
 def _version(is_asked: bool) -> None:
@@ -164,7 +163,7 @@ def export(
 
     folder = export(study, to=to, trial=trial, home=home)
     text = f"exported     {folder}\npredict      nnsearch predict {folder} INPUT"
-    _print({"study": study, "format": to, "folder": str(folder)} if as_json else text)
+    _print({"format": to, "folder": str(folder)} if as_json else text)
 
 
 @app.command()

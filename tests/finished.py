@@ -56,7 +56,7 @@ def finished(base: Path) -> Path:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=115,
         check=False,
     )
     assert done.returncode == 0, done.stderr

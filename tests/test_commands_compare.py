@@ -54,11 +54,25 @@ def say(targets: Any, num_wrong: int) -> Any:
     return np.eye(3, dtype=np.float32)[said] * 0.8 + 0.1
 
 
+def noisy(spread: float) -> Answer:
+    """Numbers that miss the target by about so much."""
+    noise = np.random.default_rng(0).normal(0, spread, 2000)
+    return lambda targets: (targets + noise[: len(targets)])[:, None]
+
+
+def faulty(num_wrong: int) -> Answer:
+    """`say`, to be asked later."""
+    return lambda targets: say(targets, num_wrong)
+
+
+PERFECT = faulty(0)
+
+
 def record(
     name: str,
     *,
     values: tuple[float | None, ...] = (0.7, None, 0.9),
-    answer: Answer | None = lambda targets: say(targets, 0),
+    answer: Answer | None = PERFECT,
     text: str = "",
     num_looks: int = 1,
 ) -> None:
@@ -140,8 +154,8 @@ def test_equal_data_is_no_reason_for_a_warning() -> None:
 
 
 def test_few_faults_more_or_less_are_no_difference() -> None:
-    record("one", answer=lambda targets: say(targets, 2))
-    record("two", answer=lambda targets: say(targets, 4))
+    record("one", answer=faulty(2))
+    record("two", answer=faulty(4))
     compared = compare(["one", "two"], HOME)
     (test,) = compared.document["tests"]
     assert (test["kind"], test["only_first"], test["only_second"]) == ("mcnemar", 2, 0)
@@ -150,8 +164,8 @@ def test_few_faults_more_or_less_are_no_difference() -> None:
 
 
 def test_many_faults_more_are_a_difference_and_the_better_one_is_named() -> None:
-    record("one", answer=lambda targets: say(targets, 12))
-    record("two", answer=lambda targets: say(targets, 0))
+    record("one", answer=faulty(12))
+    record("two", answer=faulty(0))
     compared = compare(["one", "two"], HOME)
     (test,) = compared.document["tests"]
     assert test["p_value"] == pytest.approx(2 / 2**12)
@@ -163,7 +177,7 @@ def test_many_faults_more_are_a_difference_and_the_better_one_is_named() -> None
 
 def test_p_values_are_corrected_for_their_number() -> None:
     for name, num_wrong in (("one", 0), ("two", 6), ("three", 7)):
-        record(name, answer=lambda targets, faults=num_wrong: say(targets, faults))
+        record(name, answer=faulty(num_wrong))
     tests = compare(["one", "two", "three"], HOME).document["tests"]
     assert [each["second"] for each in tests] == ["two", "three"]
     # Holm: the smaller of two twice, the larger once
@@ -215,9 +229,9 @@ def test_rows_that_changed_under_the_same_name_are_noticed() -> None:
 
 def test_a_column_less_makes_other_data_of_the_same_test_rows() -> None:
     record("one", text=own_table(100.5))
-    record("two", text=own_table(100.5, 'drop = ["z"]'), answer=lambda t: say(t, 1))
+    record("two", text=own_table(100.5, 'drop = ["z"]'), answer=faulty(1))
     compared = compare(["one", "two"], HOME)
-    assert "data.csv.drop: nothing -> " in "".join(compared.document["differences"]["two"])
+    assert 'data.csv.drop: [] -> ["z"]' in compared.document["differences"]["two"]
     assert "The test rows are the same" in compared.text
     (test,) = compared.document["tests"]
     assert (test["only_first"], test["only_second"]) == (1, 0)
@@ -232,15 +246,9 @@ def test_a_transform_that_differs_leaves_the_studies_comparable() -> None:
 
 
 def test_a_regression_has_a_paired_bootstrap() -> None:
-    numbers, generator = text_of("diabetes", "regression"), np.random.default_rng(0)
+    numbers = text_of("diabetes", "regression")
     for name, spread in (("one", 50.0), ("two", 5.0)):
-        noise = generator.normal(0, spread, 2000)
-        record(
-            name,
-            text=numbers,
-            values=(spread,),
-            answer=lambda t, n=noise: (t + n[: len(t)])[:, None],
-        )
+        record(name, text=numbers, values=(spread,), answer=noisy(spread))
     compared = compare(["one", "two"], HOME)
     (test,) = compared.document["tests"]
     assert (test["kind"], test["metric"], test["is_more_better"]) == ("bootstrap", "rmse", False)

@@ -148,7 +148,9 @@ def test_other_delimiters_and_decimal_commas_are_found(tmp_path: Path, delimiter
     study = checked(new(file, "bought"))
     assert study.source.options["delimiter"] == delimiter
     assert study.source.options["decimal"] == ","
-    assert re.search(r"# +age +numeric", file.with_suffix(".toml").read_text(encoding="utf-8"))
+    text = file.with_suffix(".toml").read_text(encoding="utf-8")
+    assert re.search(r"# +age +numeric", text)
+    assert "NEW.csv --delimiter " in text
 
 
 def test_usual_words_for_a_missing_number_are_found(tmp_path: Path) -> None:

@@ -113,12 +113,13 @@ def _head(survey: Survey) -> Iterator[str]:
     target = survey.examples.signature.target
     yield from _said(f"Predict '{target}' from the other columns of {survey.file.name}.")
     yield "#"
-    study = quote(_plain(str(survey.place)))
+    study, sign = quote(_plain(str(survey.place))), survey.options.get("delimiter", ",")
+    cells = {",": "", "\t": " --delimiter $'\\t'"}.get(sign, f" --delimiter '{sign}'")
     commands = {
         f"check {study}": "reads this and the table, trains nothing",
         f"run {study}": "searches; goes on where it stopped",
         f"export {study}": "the best network as a folder of its own",
-        f"predict {study} NEW.csv --out ANSWERS.csv": "asks it about new rows",
+        f"predict {study} NEW.csv{cells} --out ANSWERS.csv": "asks it about new rows",
     }
     room = max(map(len, commands))
     for command, meaning in commands.items():
@@ -280,8 +281,7 @@ def _search(survey: Survey, size: _Size) -> Iterator[str]:
     yield "# Stops trials that fall behind the median of the others; also hyperband, none."
     yield 'pruner = "median"'
     yield "# The budget: trials in all, however often you start the study, or a time, or both."
-    yield f"trials = {size.trials}"
-    yield '# timeout = "30m"'
+    yield f'trials = {size.trials}\n# timeout = "30m"'
 
 
 def _said(text: str) -> Iterator[str]:
