@@ -71,7 +71,6 @@ def run_job(root: str) -> None:
     """
     folder = JobFolder(Path(root))
     job = read_job(folder)
-    torch.set_flush_denormal(True)
     events.cut_torn_line(folder.events)
     ended = {each.trial for each in recorded(folder) if isinstance(each, Ending)}
     for trial in job.trials:
