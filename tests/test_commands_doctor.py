@@ -17,7 +17,7 @@ from nnsearch.commands.doctor import Diagnosis, as_text, doctor
 from nnsearch.commands.places import sole_driver
 from nnsearch.study.folder import Home
 
-UIDS = "(SELECT run_uuid FROM tags WHERE key = 'nnsearch.trial' AND value = '{}')"
+OF_TRIAL = " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'nnsearch.trial' AND value = ?)"
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +38,11 @@ def problems(diagnosis: Diagnosis, about: str) -> str:
     return "\n".join(check.problems)
 
 
-def change(home: Path, statement: str, trial: int = 0) -> None:
+def change(home: Path, statement: str, trial: int, *values: str) -> None:
+    """Run a statement, which ends with its conditions, on the rows of one trial."""
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
-        assert database.execute(statement.replace("TRIAL", UIDS.format(trial))).rowcount > 0
+        done = database.execute(statement + OF_TRIAL, (*values, str(trial)))
+        assert done.rowcount > 0
 
 
 def complete_trial(home: Path) -> int:
@@ -66,35 +68,25 @@ def test_a_finished_study_is_in_order_and_nothing_is_written(home: Path, own_fol
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE runs SET status = 'RUNNING' WHERE run_uuid IN TRIAL", "is RUNNING"),
-        ("UPDATE runs SET status = 'KILLED' WHERE run_uuid IN TRIAL", "but KILLED in MLflow"),
-        ("UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid IN TRIAL", "has 0 runs"),
-        ("DELETE FROM metrics WHERE step = 1 AND run_uuid IN TRIAL", "has the steps 2 of"),
+        ("UPDATE runs SET status = 'RUNNING' WHERE true", "is RUNNING"),
+        ("UPDATE runs SET status = 'KILLED' WHERE true", "but KILLED in MLflow"),
+        ("UPDATE runs SET lifecycle_stage = 'deleted' WHERE true", "has 0 runs"),
+        ("UPDATE runs SET artifact_uri = '/nowhere' WHERE true", "no manifest"),
+        ("UPDATE params SET value = '7' WHERE key = 'model.width'", "other params"),
+        ("UPDATE tags SET value = 'no' WHERE key = 'nnsearch.trial_uid'", "nobody recorded"),
         (
-            "UPDATE latest_metrics SET value = value + 1e-16 + value * 3e-16"
-            " WHERE key = 'objective' AND run_uuid IN TRIAL",
+            "UPDATE latest_metrics SET value = value * (1 + 3e-16) WHERE key = 'objective'",
             "in MLflow, not 0.",
         ),
+        ("DELETE FROM metrics WHERE step = 1", "has the steps 2 of"),
         (
-            "UPDATE metrics SET value = value + 1 WHERE key = 'lr' AND step = 2"
-            " AND run_uuid IN TRIAL",
+            "UPDATE metrics SET value = value + 1 WHERE key = 'lr' AND step = 2",
             "other values of lr",
         ),
         (
-            "INSERT INTO metrics SELECT key, value + 1, timestamp + 1, run_uuid, step, is_nan"
-            " FROM metrics WHERE key = 'lr' AND step = 2 AND run_uuid IN TRIAL",
+            "INSERT INTO metrics SELECT key, 1, 1, run_uuid, 2, 0 FROM metrics WHERE key||step = 'lr1'",
             "has the steps 1, 2, 2 of lr",
         ),
-        (
-            "UPDATE params SET value = '7' WHERE key = 'model.width' AND run_uuid IN TRIAL",
-            "other params",
-        ),
-        (
-            "UPDATE tags SET value = 'nobody' WHERE key = 'nnsearch.trial_uid'"
-            " AND run_uuid IN TRIAL",
-            "nobody recorded",
-        ),
-        ("UPDATE runs SET artifact_uri = '/nowhere' WHERE run_uuid IN TRIAL", "no manifest"),
     ],
 )
 def test_mlflow_that_disagrees_is_found(home: Path, statement: str, said: str) -> None:
@@ -104,14 +96,9 @@ def test_mlflow_that_disagrees_is_found(home: Path, statement: str, said: str) -
 
 def test_a_second_run_of_a_trial_is_found(home: Path) -> None:
     one = complete_trial(home)
-    other = next(n for n in range(4) if n != one)
-    change(
-        home,
-        "UPDATE tags SET value = (SELECT value FROM tags WHERE key = 'nnsearch.trial_uid'"
-        f" AND run_uuid IN {UIDS.format(one)})"
-        " WHERE key = 'nnsearch.trial_uid' AND run_uuid IN TRIAL",
-        other,
-    )
+    other = next(number for number in range(4) if number != one)
+    uid = read_records(Home(home).study("flowers")).ledger.specs[one].uid
+    change(home, "UPDATE tags SET value = ? WHERE key = 'nnsearch.trial_uid'", other, uid)
     said = problems(doctor(home=home), "MLflow's store agrees")
     assert f"trial {one} (complete) has 2 runs" in said
     assert f"trial {other} " in said

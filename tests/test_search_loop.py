@@ -200,8 +200,8 @@ def test_a_grid_ends_when_every_point_was_tried_once(tmp_path: Path) -> None:
         "grid",
         "search.sampler=grid",
         "model.name=mlp",
-        "model.width={ choice = [1, 2, 3] }",
-        "model.dropout={ float = [0.0, 0.4], step = 0.2 }",
+        "model.mlp.width={ choice = [1, 2, 3] }",
+        "model.mlp.dropout={ float = [0.0, 0.4], step = 0.2 }",
         "optimizer.lr=0.1",
     )
     tried = {tuple(sorted(each.params.items())) for each in course.ledger.specs.values()}
@@ -210,8 +210,8 @@ def test_a_grid_ends_when_every_point_was_tried_once(tmp_path: Path) -> None:
 
 def test_a_repeat_is_a_replicate_on_another_seed(tmp_path: Path) -> None:
     course = run(
-        tmp_path, "tiny", "model.name=mlp", "model.width={ choice = [8, 16] }",
-        "model.dropout=0.0", "optimizer.lr=0.1", "search.trials=6",
+        tmp_path, "tiny", "model.name=mlp", "model.mlp.width={ choice = [8, 16] }",
+        "model.mlp.dropout=0.0", "optimizer.lr=0.1", "search.trials=6",
     )  # fmt: skip
     specs = course.ledger.specs
     first = {specs[number].fingerprint: number for number in sorted(specs, reverse=True)}

@@ -1,0 +1,176 @@
+"""`nnsearch ui`: the MLflow UI for this machine alone, and nothing of it left afterwards."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from finished import copied, finished
+
+from nnsearch.commands.ui import PORT, arguments, free_port, ui
+from nnsearch.errors import StoreError, UsageError
+
+SECONDS = 100
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished(tmp_path_factory.getbasetemp())
+
+
+@contextmanager
+def taken(port: int = 0) -> Iterator[int]:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        yield holder.getsockname()[1]
+
+
+@contextmanager
+def started(home: Path) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
+    """`nnsearch ui` once it has said where it is; killed at the end, whatever it does."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nnsearch", "ui", "--json", "--mlruns", str(home)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines = ""
+        for line in process.stdout:
+            lines += line
+            if line == "}\n":
+                break
+        else:
+            pytest.fail(process.communicate()[1])
+        yield process, json.loads(lines)
+    finally:
+        process.kill()
+        process.communicate(timeout=SECONDS)
+
+
+def group(number: int) -> list[int]:
+    """The live processes of a process group."""
+    found = []
+    for pid in psutil.pids():
+        try:
+            if os.getpgid(pid) == number and psutil.Process(pid).status() != "zombie":
+                found.append(pid)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def is_gone(number: int) -> bool:
+    deadline = time.monotonic() + 15
+    while group(number) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not group(number)
+
+
+def ask(url: str, **headers: str) -> bytes:
+    request = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def test_it_serves_the_runs_to_this_machine_alone_until_ctrl_c(
+    whole: Path, own_folder: Path
+) -> None:
+    home = copied(whole, own_folder)
+    with started(home) as (process, told):
+        number = int(told["studies"]["flowers"].removesuffix("/runs").rpartition("/")[2])
+        assert told["studies"]["flowers"] == f"{told['url']}/#/experiments/{number}/runs"
+        assert b"<title>MLflow" in ask(told["url"])
+        assert len(group(told["pid"])) == 2, "the server and its one worker, no job runners"
+        (run,) = {path.parent.parent.name for path in home.glob("artifacts/*/*/*/roc.png")} and [
+            next(home.glob("artifacts/flowers/*/artifacts/roc.png")).parts[-3]
+        ]
+        png = ask(f"{told['url']}/get-artifact?path=roc.png&run_uuid={run}")
+        assert png == next(home.glob(f"artifacts/flowers/{run}/artifacts/roc.png")).read_bytes()
+        for name in ("evil.com", "10.0.0.1:5000", "127.0.0.1:1"):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                ask(f"{told['url']}/api/2.0/mlflow/experiments/get?experiment_id=0", Host=name)
+        bound = [each.laddr.ip for each in _sockets(told["pid"]) if each.status == "LISTEN"]
+        assert set(bound) == {"127.0.0.1"}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 130
+        assert is_gone(told["pid"])
+    assert {path.name for path in own_folder.iterdir()} == {"mlruns"}
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_when_it_is_killed(
+    whole: Path, own_folder: Path, number: signal.Signals
+) -> None:
+    with started(copied(whole, own_folder)) as (process, told):
+        process.send_signal(number)
+        assert process.wait(SECONDS) == {signal.SIGKILL: -9, signal.SIGTERM: 143}[number]
+        assert is_gone(told["pid"])
+
+
+def test_a_store_that_is_none_ends_with_the_servers_reason(own_folder: Path) -> None:
+    home = own_folder / "mlruns"
+    home.mkdir()
+    (home / "mlflow.db").write_text("this is no database" * 100)
+    with pytest.raises(StoreError, match="did not come up"), ui(home):
+        pytest.fail("it came up")
+
+
+def test_without_a_store_it_says_what_to_type_and_makes_nothing(own_folder: Path) -> None:
+    with pytest.raises(UsageError, match="nnsearch run digits"), ui(own_folder / "mlruns"):
+        pytest.fail("it came up")
+    assert list(own_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::"])  # noqa: S104
+def test_other_machines_are_refused(host: str, own_folder: Path) -> None:
+    (own_folder / "mlflow.db").touch()
+    with pytest.raises(UsageError, match="no password"), ui(own_folder, host=host):
+        pytest.fail("it came up")
+
+
+def test_a_tracking_server_is_pointed_to_without_its_password(own_folder: Path) -> None:
+    environ = {"MLFLOW_TRACKING_URI": "https://me:secret@tracking.example"}
+    with pytest.raises(UsageError, match=r"tracking\.example") as caught, ui(environ=environ):
+        pytest.fail("it came up")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_taken_port_is_refused_where_asked_for_and_else_passed_over() -> None:
+    with taken() as port, pytest.raises(StoreError, match=f"port {port} of 127.0.0.1 is taken"):
+        free_port("127.0.0.1", port)
+    first = free_port("127.0.0.1", None)
+    assert first >= PORT
+    with taken(first):
+        assert free_port("127.0.0.1", None) > first
+    with pytest.raises(UsageError, match="no port 70000"):
+        free_port("127.0.0.1", 70000)
+
+
+def test_what_the_server_is_told() -> None:
+    words = arguments("file:///art", "127.0.0.1", 5001)
+    told = dict(zip(words, words[1:], strict=False))
+    assert told["--allowed-hosts"] == "127.0.0.1:5001,localhost:5001"
+    assert told["--workers"] == "1"
+    assert told["--default-artifact-root"] == "file:///art"
+    assert "--backend-store-uri" not in words, "it may hold a password"
+
+
+def _sockets(number: int) -> list[Any]:
+    return [each for pid in group(number) for each in psutil.Process(pid).net_connections("inet")]
