@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nnsearch.components import Count, Unit
 from nnsearch.errors import UsageError
+from nnsearch.models.dropout import Dropout
 from nnsearch.models.layers import (
     Activation,
     ImageNorm,
@@ -86,7 +87,7 @@ def cnn(
         *blocks,
         *([nn.AdaptiveAvgPool2d(1)] if head == "average" else []),
         nn.Flatten(),
-        nn.Dropout(dropout),
+        Dropout(dropout),
         initialise(nn.Linear(sizes[-1] * num_pixels, outputs), "none"),
     )
 

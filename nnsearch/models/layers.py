@@ -1,7 +1,7 @@
 """What networks are built of: activations, norms, first weights. Knows no whole network.
 
-Every module made here is one of torch's own, one for each step of the arithmetic, so that a
-network can be translated module by module into one with a leading trial axis.
+Every module made here is one of torch's own or a `Dropout`, one for each step of the arithmetic,
+so that a network can be translated module by module into one with a leading trial axis.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 from torch import nn
 
 from nnsearch.components import Unit
+from nnsearch.models.dropout import Dropout
 
 Shape = tuple[int, ...]
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
@@ -51,7 +52,7 @@ def block(
         initialise(linear, activation),
         *normalise(norm, outputs),
         activate(activation),
-        nn.Dropout(dropout),
+        Dropout(dropout),
     )
 
 

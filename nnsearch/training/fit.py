@@ -139,7 +139,7 @@ def restore(pupil: Pupil, past: dict[str, Any]) -> tuple[list[float], Kept]:
 
 
 def _train_epoch(pupil: Pupil, epoch: int, valid_losses: Sequence[float]) -> float:
-    seed_epoch(pupil.seed, epoch)
+    seed_epoch(pupil.model, pupil.seed, epoch)
     pupil.model.train()
     device = pupil.material.train.device
     rows = order(len(pupil.material.train), pupil.seed, epoch).to(device)
