@@ -1,0 +1,170 @@
+"""The optimizers' stacked form: K trials' weights as rows, each with rates of its own.
+
+A rule changes rows [K, P] in place, as torch's optimizer of the same name changes one model.
+torch's classes are not used: the first of them costs a process more than a second of imports.
+Knows no model and no schedule.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+State = dict[str, Tensor]
+
+
+class Options(NamedTuple):
+    """What a study file says of K optimizers of one name, defaults filled in.
+
+    `numbers` are the options that may differ, K values each; `columns` the same as [K, 1], of the
+    weights' type and on their device; `flags` those that are alike for all.
+    """
+
+    numbers: dict[str, list[float]]
+    columns: dict[str, Tensor]
+    flags: dict[str, bool]
+
+
+class Rows(NamedTuple):
+    """Weights and gradients [K, P], what the rule remembers of each weight, and the options."""
+
+    weights: Tensor
+    grads: Tensor
+    state: State
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An optimizer: what it remembers of each weight, and one step of it.
+
+    `step(rows, rates, count)` makes step `count`, from 1, at K learning rates; the gradients are
+    spent by it. `remembers` names the arrays that there are under given options.
+    """
+
+    remembers: Callable[[Options], tuple[str, ...]]
+    step: Callable[[Rows, Sequence[float], int], None]
+
+
+def collect(given: Sequence[Mapping[str, Any]], like: Tensor) -> Options:
+    """The options of K trials side by side; `like` is a tensor of the weights' type."""
+    flags = {name: value for name, value in given[0].items() if isinstance(value, bool)}
+    numbers = {
+        name: [float(each[name]) for each in given]
+        for name in given[0]
+        if name not in flags and name != "lr"
+    }
+    columns = {name: like.new_tensor(values)[:, None] for name, values in numbers.items()}
+    return Options(numbers, columns, flags)
+
+
+def fresh_state(rule: Rule, weights: Tensor, options: Options) -> State:
+    """What a rule remembers before the first step."""
+    return {name: torch.zeros_like(weights) for name in rule.remembers(options)}
+
+
+def _adam(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool) -> None:
+    step = _adam_by_row if rows.weights.is_cpu else adam_by_column
+    step(rows, rates, count, is_decoupled=is_decoupled)
+
+
+def adam_by_column(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool) -> None:
+    """Adam for all rows at once, as a GPU wants it."""
+    columns, state = rows.options.columns, rows.state
+    rate = rows.weights.new_tensor(rates)[:, None]
+    if is_decoupled:
+        rows.weights.mul_(1 - rate * columns["weight_decay"])
+    else:
+        rows.grads.addcmul_(rows.weights, columns["weight_decay"])
+    root = (1 - columns["beta2"] ** count).sqrt()
+    state["mean"].lerp_(rows.grads, 1 - columns["beta1"])
+    state["square"].lerp_(rows.grads.square(), 1 - columns["beta2"])
+    square = state["square"]
+    if rows.options.flags["amsgrad"]:
+        square = torch.maximum(state["largest"], square, out=state["largest"])
+    # The root of the correction is moved from the K x P squares to the K rates.
+    below = square.sqrt().add_(columns["eps"] * root)
+    step = torch.div(state["mean"], below, out=below)
+    rows.weights.addcmul_(step, -rate * root / (1 - columns["beta1"] ** count))
+
+
+def _adam_by_row(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool) -> None:
+    """Torch's own kernel row by row: on a CPU one pass over the memory beats seven for K rows."""
+    kernel: Any = torch._fused_adamw_ if is_decoupled else torch._fused_adam_
+    numbers, state = rows.options.numbers, rows.state
+    largest = list(state["largest"]) if "largest" in state else []
+    steps = [torch.tensor(float(count))]
+    per_row = zip(rows.weights, rows.grads, state["mean"], state["square"], strict=True)
+    for index, (weights, grads, mean, square) in enumerate(per_row):
+        kernel(
+            [weights],
+            [grads],
+            [mean],
+            [square],
+            largest[index : index + 1],
+            steps,
+            lr=rates[index],
+            beta1=numbers["beta1"][index],
+            beta2=numbers["beta2"][index],
+            weight_decay=numbers["weight_decay"][index],
+            eps=numbers["eps"][index],
+            amsgrad=rows.options.flags["amsgrad"],
+            maximize=False,
+        )
+
+
+def _sgd(rows: Rows, rates: Sequence[float], count: int) -> None:
+    columns, grads = rows.options.columns, rows.grads
+    if any(rows.options.numbers["weight_decay"]):
+        grads.addcmul_(rows.weights, columns["weight_decay"])
+    if "velocity" in rows.state:
+        velocity = rows.state["velocity"]
+        if count == 1:
+            velocity.copy_(grads)
+        else:
+            velocity.mul_(columns["momentum"]).add_(grads)
+        is_nesterov = rows.options.flags["nesterov"]
+        grads = grads.addcmul_(velocity, columns["momentum"]) if is_nesterov else velocity
+    rows.weights.addcmul_(grads, -rows.weights.new_tensor(rates)[:, None])
+
+
+def _rmsprop(rows: Rows, rates: Sequence[float], count: int) -> None:
+    del count
+    columns, state, grads = rows.options.columns, rows.state, rows.grads
+    if any(rows.options.numbers["weight_decay"]):
+        grads.addcmul_(rows.weights, columns["weight_decay"])
+    share = 1 - columns["alpha"]
+    state["square"].lerp_(grads.square(), share)
+    if rows.options.flags["centered"]:
+        state["mean"].lerp_(grads, share)
+        below = state["square"].addcmul(state["mean"], state["mean"], value=-1).sqrt_()
+    else:
+        below = state["square"].sqrt()
+    step = grads.div_(below.add_(columns["eps"]))
+    if "velocity" in state:
+        step = state["velocity"].mul_(columns["momentum"]).add_(step)
+    rows.weights.addcmul_(step, -rows.weights.new_tensor(rates)[:, None])
+
+
+def _of_adam(options: Options) -> tuple[str, ...]:
+    return ("mean", "square", "largest") if options.flags["amsgrad"] else ("mean", "square")
+
+
+def _of_sgd(options: Options) -> tuple[str, ...]:
+    return ("velocity",) if any(options.numbers["momentum"]) else ()
+
+
+def _of_rmsprop(options: Options) -> tuple[str, ...]:
+    centre = ("mean",) if options.flags["centered"] else ()
+    return ("square", *centre, *_of_sgd(options))
+
+
+RULES: dict[str, Rule] = {
+    "adam": Rule(_of_adam, partial(_adam, is_decoupled=False)),
+    "adamw": Rule(_of_adam, partial(_adam, is_decoupled=True)),
+    "sgd": Rule(_of_sgd, _sgd),
+    "rmsprop": Rule(_of_rmsprop, _rmsprop),
+}
