@@ -10,7 +10,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run ui test check lint format test-slow bench clean distclean
+.PHONY: help run ui test check lint format generated test-slow bench clean distclean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,11 +37,15 @@ format: .venv/ready-test ## put every file into the one format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+generated: .venv/ready-test ## write anew what tests compare: the studies' schema and golden specs
+	NNSEARCH_WRITE_GENERATED=1 $(BIN)/pytest -q tests/test_repository_studies.py
+
 test-slow: .venv/ready-test ## the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 1800 $(TESTS)
 
-bench: .venv/ready-test ## measure, and print ratios
+bench: .venv/ready-test ## measure beside the peers, and print ratios (BENCH='--workload w2')
 	$(BIN)/pytest -m bench --timeout 1800 -p no:randomly -s $(TESTS)
+	$(BIN)/python tests/benchmarks/run.py $(BENCH)
 
 clean: ## remove caches and builds; runs and .venv stay
 	rm -rf dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,10 +1,9 @@
-"""The command line: argv, one call into commands, print. The only module that prints or exits.
+"""The command line: argv, one call into commands, print. The only module that exits.
 
 Heavy packages are imported inside the commands, so that `--help` loads none of them; and no option
 has Typer's own bounds, with which `--help` would load pydantic.
 """
 
-import json
 import os
 import signal
 import sys
@@ -14,8 +13,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nnsearch import __version__
-from nnsearch.errors import IntegrityError, NnsearchError, StoreError, UsageError
+from nnsearch import __version__, upkeep
+from nnsearch.errors import NnsearchError, StoreError, UsageError
+from nnsearch.terminal import MLRUNS, Home, Json, Storage, StudyName
+from nnsearch.terminal import say as _say
+from nnsearch.terminal import show as _print
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,16 +29,12 @@ app = typer.Typer(
 )
 
 StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A path, or a name in studies/.")]
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="The name of a study that ran.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study.")
 ]
-Home = Annotated[Path, typer.Option("--mlruns", help="The folder that runs write to.")]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Run the study's own Python code.")]
-Storage = Annotated[str, typer.Option(help="Optuna storage URL, such as PostgreSQL's.")]
 
-MLRUNS, CTRL_C, TERMINATED = Path("mlruns"), 130, 143
+CTRL_C, TERMINATED = 130, 143
 
 
 def _version(is_asked: bool) -> None:
@@ -172,7 +170,7 @@ def predict(
     path: Annotated[Path, typer.Argument(metavar="INPUT", help="A CSV, .npy or .npz file.")],
     *,
     out: Annotated[Path | None, typer.Option(help="The CSV to write, else stdout.")] = None,
-    delimiter: Annotated[str, typer.Option(help="Between the cells of the input.")] = ",",
+    delimiter: Annotated[str | None, typer.Option(help="Of cells, else the study's own.")] = None,
     home: Home = MLRUNS,
     as_json: Json = False,
 ) -> None:
@@ -237,34 +235,8 @@ def new(
     _print({"study_file": str(path)} if as_json else text)
 
 
-@app.command()
-def doctor(
-    study: Annotated[str | None, typer.Argument(metavar="STUDY", help="One study only.")] = None,
-    *,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 6 on any problem.")] = False,
-    storage: Storage = "",
-    home: Home = MLRUNS,
-    as_json: Json = False,
-) -> None:
-    """Check this machine, and that all records and stores agree."""
-    from nnsearch.commands.doctor import as_document, as_text, doctor
-
-    diagnosis = doctor(study, home=home, storage=storage)
-    _print(as_document(diagnosis) if as_json else as_text(diagnosis))
-    if strict and diagnosis.num_problems:
-        raise IntegrityError(f"{diagnosis.num_problems} checks found a problem.", "See above.")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _print(content: object) -> None:
-    """A text, or a document as JSON. Whoever reads only its first lines, as `head`, may."""
-    try:
-        print(content if isinstance(content, str) else json.dumps(content, indent=1), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+for command in (upkeep.doctor, upkeep.sync, upkeep.gc):
+    app.command()(command)
 
 
 def main() -> None:

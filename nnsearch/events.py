@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnsearch.crashes import crash_point
+
 Scalar = bool | int | float | str
 
 
@@ -90,7 +92,8 @@ class Failed:
 class Tested:
     """The chosen trial was looked at, once, on the test split.
 
-    `intervals` holds, for the metrics that have one, the ends of a 95 % interval.
+    `intervals` holds, for the metrics that have one, the ends of a 95 % interval; `notes` say of
+    the others why there is none.
     """
 
     trial: int
@@ -98,6 +101,7 @@ class Tested:
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     num_rows: int
+    notes: tuple[str, ...] = ()
 
 
 Event = Asked | Started | Epoch | Finished | Pruned | Failed | Tested
@@ -121,6 +125,7 @@ def from_line(line: str) -> Event:
         raise ValueError(f"not an event: {line[:80]!r}")
     if kind is Tested:
         fields["intervals"] = {key: tuple(ends) for key, ends in fields["intervals"].items()}
+        fields["notes"] = tuple(fields.get("notes", ()))
     return kind(**fields)
 
 
@@ -131,6 +136,8 @@ def append_lines(path: Path, lines: Iterable[str], *, sync: bool) -> None:
         if sync:
             file.flush()
             os.fsync(file.fileno())
+    if sync:
+        crash_point(f"{path.name} synced")
 
 
 def whole_lines(path: Path, offset: int = 0) -> Iterator[tuple[str, int]]:

@@ -1,7 +1,9 @@
 """`nnsearch ui`: the MLflow UI for this machine alone, and nothing of it left afterwards."""
 
+import itertools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,15 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import psutil
 import pytest
 from finished import copied, finished
 
-from nnsearch.commands.ui import PORT, arguments, free_port, ui
+from nnsearch.commands.ui import PORT, _page, arguments, free_port, ui
 from nnsearch.errors import StoreError, UsageError
 
 SECONDS = 100
+BEST_FIRST = {"workflowType": ["machine_learning"], "orderByKey": ["metrics.`objective`"]}
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +36,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def taken(port: int = 0) -> Iterator[int]:
     with socket.socket() as holder:
+        # As free_port probes: connections of a server that has just ended hold nobody up.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", port))
         holder.listen()
         yield holder.getsockname()[1]
@@ -81,8 +87,8 @@ def is_gone(number: int) -> bool:
 
 
 def ask(url: str, **headers: str) -> bytes:
-    request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own http
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
         content: bytes = answer.read()
         return content
 
@@ -92,8 +98,9 @@ def test_it_serves_the_runs_to_this_machine_alone_until_ctrl_c(
 ) -> None:
     home = copied(whole, own_folder)
     with started(home) as (process, told):
-        number = int(told["studies"]["flowers"].removesuffix("/runs").rpartition("/")[2])
-        assert told["studies"]["flowers"] == f"{told['url']}/#/experiments/{number}/runs"
+        page, _, query = told["studies"]["flowers"].partition("?")
+        assert re.fullmatch(rf"{told['url']}/#/experiments/[1-9]\d*/runs", page)
+        assert parse_qs(query) == BEST_FIRST | {"orderByAsc": ["false"]}
         assert b"<title>MLflow" in ask(told["url"])
         assert len(group(told["pid"])) == 2, "the server and its one worker, no job runners"
         (run,) = {path.parent.parent.name for path in home.glob("artifacts/*/*/*/roc.png")} and [
@@ -110,6 +117,27 @@ def test_it_serves_the_runs_to_this_machine_alone_until_ctrl_c(
         assert process.wait(SECONDS) == 130
         assert is_gone(told["pid"])
     assert {path.name for path in own_folder.iterdir()} == {"mlruns"}
+
+
+@pytest.mark.parametrize(
+    ("greater_is_better", "order"),
+    [
+        ("True", {"orderByAsc": ["false"]}),
+        ("False", {"orderByAsc": ["true"]}),
+    ],
+)
+def test_the_best_run_comes_first_in_either_direction(
+    greater_is_better: str, order: dict[str, list[str]]
+) -> None:
+    tag = {"key": "mlflow.experiment.primaryMetric.greaterIsBetter", "value": greater_is_better}
+    page = _page("http://here", {"experiment_id": "7", "tags": [tag]})
+    assert page.startswith("http://here/#/experiments/7/runs?")
+    assert parse_qs(page.partition("?")[2]) == BEST_FIRST | order
+
+
+def test_an_experiment_of_something_else_keeps_its_own_order() -> None:
+    page = _page("http://here", {"experiment_id": "7"})
+    assert page == "http://here/#/experiments/7/runs?workflowType=machine_learning"
 
 
 @pytest.mark.slow
@@ -165,7 +193,7 @@ def test_a_taken_port_is_refused_where_asked_for_and_else_passed_over() -> None:
 
 def test_what_the_server_is_told() -> None:
     words = arguments("file:///art", "127.0.0.1", 5001)
-    told = dict(zip(words, words[1:], strict=False))
+    told = dict(itertools.pairwise(words))
     assert told["--allowed-hosts"] == "127.0.0.1:5001,localhost:5001"
     assert told["--workers"] == "1"
     assert told["--default-artifact-root"] == "file:///art"

@@ -78,7 +78,9 @@ def test_a_column_equal_to_the_target_is_a_leak(cells: Numbers, classes: Array) 
         "E352",
         "column 'copy' is equal to the target.",
         'Use drop = ["copy"], or set allow_leaky.',
+        "copy",
     )
+    assert str(found).startswith("error[E352]: column 'copy' is equal to the target. Use drop")
 
 
 def test_the_target_in_another_unit_is_a_leak(cells: Numbers) -> None:
@@ -94,7 +96,9 @@ def test_an_id_is_a_leak(cells: Numbers, classes: Array) -> None:
     assert codes(table(cells, classes, labels=2)) == ["E353"]
     cells[:, 0] = RANDOM.permutation(100) * 3
     assert codes(table(cells, classes, labels=2)) == []
-    assert codes(table(cells, classes, names=("user_id", "b", "c"), labels=2)) == ["E353"]
+    named = table(cells, classes, names=("user_id", "b", "c"), labels=2)
+    (found,) = audit(named, split(named, Split(), 0))
+    assert (found.code, found.column) == ("E353", "user_id")
 
 
 def test_a_test_earlier_than_train_is_a_leak(cells: Numbers, classes: Array) -> None:
@@ -120,3 +124,13 @@ def test_columns_that_say_nothing_in_train(cells: Numbers, classes: Array) -> No
     rows = {"train": np.arange(60), "valid": np.arange(60, 80), "test": np.arange(80, 100)}
     found = audit(table(cells, classes, labels=2), rows)
     assert [(each.code, each.level) for each in found] == [("W357", "warning")] * 2
+    assert [(each.column, each.message) for each in found] == [
+        ("1", "column '1' has no value in train."),
+        ("0", "column '0' is constant in train."),
+    ]
+    cells[:60, 2] = 2.0
+    several = audit(table(cells, classes, labels=2), rows)[-1]
+    assert (several.column, several.message) == (
+        "",
+        "2 columns of which each is constant in train: '0', '2'.",
+    )

@@ -135,6 +135,8 @@ def test_comparison_does_not_compare_different_metrics_or_directions() -> None:
     assert "*" not in comparison([trial("a", 0.9), trial("b", 0.8, direction="minimize")])
     lower = [trial("a", 0.9, direction="minimize"), trial("b", 0.8, direction="minimize")]
     assert comparison(lower).count("0.800 *") == 1
+    assert "*" not in comparison(lower, is_comparable=False)
+    assert "0.800" in comparison(lower, is_comparable=False)
 
 
 def test_two_studies_of_one_name_are_both_shown() -> None:

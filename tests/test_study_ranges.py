@@ -1,8 +1,9 @@
 """Literals and ranges, good and bad."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from annotated_types import MultipleOf
 
 from nnsearch.components import Count, Option, Unit
 from nnsearch.study.complaints import Complaints, Spot
@@ -10,6 +11,8 @@ from nnsearch.study.ranges import check_literal, check_value
 from nnsearch.study.spec import Choice, FloatRange, IntRange
 
 AT = ("model", "mlp", "width")
+Kernel = Literal[3, 5, 7]
+Even = Annotated[int, MultipleOf(2)]
 
 
 def spot_of(annotation: Any) -> Spot:
@@ -32,6 +35,9 @@ def spot_of(annotation: Any) -> Spot:
         (Count, {"choice": [32, 64]}, Choice((32, 64))),
         (bool, {"choice": [True, False]}, Choice((True, False))),
         (Count, {"choice": list(range(1, 257))}, Choice(tuple(range(1, 257)))),
+        (Kernel, {"int": [3, 7], "step": 2}, IntRange(3, 7, step=2)),
+        (Even, {"int": [0, 2000], "step": 2}, IntRange(0, 2000, step=2)),
+        (Unit, {"float": [0.0, 0.9], "step": 0.0001}, FloatRange(0.0, 0.9, step=0.0001)),
         (tuple[int, ...], [1, 2], (1, 2)),
         (tuple[int, ...], [], ()),
         (float, 1, 1),
@@ -61,6 +67,9 @@ def test_what_is_right_is_kept(annotation: Any, value: object, expected: object)
         (float, {"float": [0, 1], "step": 1e-300}, "E305"),
         (float, {"float": [-1.7e308, 1.7e308], "step": 1.0}, "E305"),
         (Count, {"float": [1, 3]}, "E201"),
+        (Kernel, {"int": [3, 7]}, "E201"),
+        (Kernel, {"int": [3, 7], "log": True}, "E201"),
+        (Even, {"int": [0, 1998], "step": 3}, "E201"),
         (Count, {"choice": 3}, "E301"),
         (Count, {"choice": [1, 2], "log": True}, "E301"),
         (float, {"choice": [1, 1.0]}, "E307"),
@@ -85,6 +94,40 @@ def test_each_bad_end_is_a_problem_of_its_own() -> None:
         ),
         "x.toml: error[E201]: the upper end 1.0 of width in [model.mlp]: must be less than 1.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "complaint", "hint"),
+    [
+        (Kernel, {"int": [3, 7]}, "value 4 in the range width", "choice = [3, 5, 7]."),
+        (Kernel, {"int": [3, 7], "log": True}, "value 4 in the range", "choice = [3, 5, 7]."),
+        (Literal[1, 4], {"int": [1, 4], "step": 3}, "", ""),
+        (Even, {"int": [0, 12], "step": 3}, "value 3 in the range", "choice = [0, 6, 12]."),
+        (Even, {"int": [0, 998]}, "value 1 in the range", "choice = [0, 2, 4, 6, 8, 10, ...]."),
+        (
+            Annotated[float, MultipleOf(0.5)],
+            {"float": [0.0, 1.0], "step": 0.25},
+            "value 0.25 in the range",
+            "choice = [0.0, 0.5, 1.0].",
+        ),
+    ],
+)
+def test_a_value_between_two_good_ends_is_named(
+    annotation: Any, value: object, complaint: str, hint: str
+) -> None:
+    spot = spot_of(annotation)
+    found = check_value(value, spot)
+    problems = [problem for _, problem in spot.complaints.found]
+    assert len(problems) == (found is None) == bool(complaint)
+    for problem in problems:
+        assert complaint in problem.message
+        assert problem.hint.endswith(hint)
+
+
+def test_only_the_ends_of_very_many_values_are_checked() -> None:
+    spot = spot_of(Even)
+    assert check_value({"int": [0, 2000]}, spot) == IntRange(0, 2000)
+    assert not spot.complaints.found
 
 
 def test_a_range_is_no_literal() -> None:

@@ -1,8 +1,9 @@
 """Live progress, as lines in a file and as a bar on a terminal."""
 
 import io
+import re
 
-from nnsearch.events import Asked, Epoch, Event, Failed, Finished, Pruned, Started
+from nnsearch.events import Asked, Epoch, Event, Failed, Finished, Pruned, Scalar, Started
 from nnsearch.study.spec import Objective
 from nnsearch.tracking.console import Goal, Tally, best_so_far, console_listener, count, how_far
 
@@ -90,3 +91,26 @@ def test_a_terminal_shows_a_bar_and_each_failure() -> None:
     assert "2 of 2 done, 1 failed" in shown
     assert "best valid/accuracy 0.75 (trial 0: lr=0.01235 width=64)" in shown
     assert "trial 1: failed: ValueError: [bold]no[/bold]" in shown
+
+
+def test_a_choice_of_component_is_told_by_what_is_chosen() -> None:
+    params: dict[str, Scalar] = {"model.name": "cnn", "model.cnn.depth": 2, "optimizer.name": "sgd"}
+    told = best_so_far(Tally(params={0: params}, best=1.0, best_trial=0), Goal(OBJECTIVE, 5, 0.0))
+    assert told == "best valid/accuracy 1 (trial 0: model=cnn depth=2 optimizer=sgd)"
+
+
+def test_workers_that_start_are_told_of() -> None:
+    goal = Goal(OBJECTIVE, 5, 100.0)
+    assert how_far(Tally(), goal, 103.0) == "0 of 5 done, starting"
+    assert how_far(count(Tally(), Started(0, "u0", 101.0), goal), goal, 103.0).endswith("1 running")
+    old = Tally(ended=frozenset(range(5)), num_before=5)
+    assert how_far(old, goal, 103.0) == "5 of 5 done"
+
+
+def test_the_bar_has_a_line_of_its_own() -> None:
+    stream = Terminal()
+    with console_listener(OBJECTIVE, 2, stream, lambda: 100.0) as listen:
+        for event in finished(0, 0.75):
+            listen(event)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).splitlines()
+    assert any(line.startswith("1 of 2 done") for line in lines)

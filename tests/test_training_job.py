@@ -3,7 +3,9 @@
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from lessons import Classroom, classroom
 
 from nnsearch import events
 from nnsearch.errors import IntegrityError
-from nnsearch.events import Epoch, Failed, Finished, Pruned, Started
+from nnsearch.events import Ending, Epoch, Failed, Finished, Pruned, Started
 from nnsearch.study.folder import JobFolder, sha256_of
 from nnsearch.study.spec import Component
 from nnsearch.training import checkpoint
@@ -101,11 +103,14 @@ def test_the_pruners_verdict_stops_a_trial_at_its_rung(room: Classroom, tmp_path
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("is_fused", [True, False])
 @pytest.mark.parametrize("damage", ["none", "newest", "both", "torn event"])
 def test_a_killed_trial_goes_on_from_its_newest_whole_checkpoint(
-    room: Classroom, tmp_path: Path, damage: str
+    room: Classroom, tmp_path: Path, damage: str, is_fused: bool
 ) -> None:
-    careful = room.changed(training__checkpoint_seconds=0.0, model__dropout=0.2)
+    careful = room.changed(
+        training__checkpoint_seconds=0.0, model__dropout=0.2, training__fuse=is_fused
+    )
     whole = carried_out(tmp_path / "whole", careful.job())
     place = JobFolder(tmp_path / "killed")
     write_job(place, careful.job())
@@ -125,7 +130,7 @@ def test_a_killed_trial_goes_on_from_its_newest_whole_checkpoint(
         patch.setattr(checkpoint, "save", save_then_die)
         with pytest.raises(Killed):
             run_job(str(place.root))
-    newest = place.trial(0).checkpoint
+    newest = (place if is_fused else place.trial(0)).checkpoint
     if damage in {"newest", "both"}:
         flip_a_bit(newest)
     if damage == "both":
@@ -137,6 +142,69 @@ def test_a_killed_trial_goes_on_from_its_newest_whole_checkpoint(
     first_again = [each.epoch for each in recorded(place) if isinstance(each, Started)][-1]
     assert first_again == {"none": 4, "newest": 3, "both": 1, "torn event": 4}[damage]
     assert sha256_of(place.trial(0).weights) == sha256_of(whole.trial(0).weights)
+
+
+def three(room: Classroom, **options: Any) -> Job:
+    """A job of three trials of one shape, of which the second stops early by itself."""
+    careful = room.changed(training__checkpoint_seconds=0.0, model__dropout=0.2)
+    changes: list[dict[str, Any]] = [
+        {"optimizer__lr": 0.01},
+        {"training__epochs": 2},
+        {"optimizer": Component("sgd", {"lr": 0.1, "momentum": 0.9})},
+    ]
+    trials = [
+        replace(careful.changed(**change).trial, number=number, seed=number)
+        for number, change in enumerate(changes)
+    ]
+    return replace(careful.job(**options), trials=tuple(trials))
+
+
+def test_trials_of_one_shape_are_told_epoch_by_epoch(room: Classroom, tmp_path: Path) -> None:
+    told = list(recorded(carried_out(tmp_path, three(room))))
+    epochs = [(each.epoch, each.trial) for each in told if isinstance(each, Epoch)]
+    assert epochs == sorted(epochs), "they went side by side"
+    assert [each.trial for each in told if isinstance(each, Finished)] == [1, 0, 2]
+    seconds = {each.trial: each.seconds for each in told if isinstance(each, Finished)}
+    assert 0 < seconds[1] < seconds[0]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("saves", [1, 3])
+def test_killed_trials_of_one_shape_go_on_bit_for_bit(
+    room: Classroom, tmp_path: Path, saves: int
+) -> None:
+    whole = carried_out(tmp_path / "whole", three(room))
+    place = JobFolder(tmp_path / "killed")
+    write_job(place, three(room))
+    real, saved = checkpoint.save, []
+
+    def save_then_die(path: Path, state: dict[str, object]) -> str:
+        saved.append(real(path, state))
+        if len(saved) == saves:
+            raise KeyboardInterrupt
+        return saved[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save", save_then_die)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(str(place.root))
+    ended = {each.trial for each in recorded(place) if isinstance(each, Finished)}
+    assert ended == ({1} if saves == 3 else set())
+    run_job(str(place.root))
+    for number in range(3):
+        assert sha256_of(place.trial(number).weights) == sha256_of(whole.trial(number).weights)
+    endings = [each.trial for each in recorded(place) if isinstance(each, Finished)]
+    assert sorted(endings) == [0, 1, 2], "none ended twice"
+    begun = [each.epoch for each in recorded(place) if isinstance(each, Started)]
+    assert begun == [1, 1, 1, *([2] * 3 if saves == 1 else [4] * 2)]
+
+
+def test_one_bad_trial_does_not_spoil_the_others(room: Classroom, tmp_path: Path) -> None:
+    job = three(room)
+    bad = replace(job.trials[1], schedule=Component("step", {"factor": "small"}))
+    place = carried_out(tmp_path, replace(job, trials=(job.trials[0], bad, job.trials[2])))
+    endings = {each.trial: type(each) for each in recorded(place) if isinstance(each, Ending)}
+    assert endings == {0: Finished, 1: Failed, 2: Finished}
 
 
 def flip_a_bit(path: Path) -> None:

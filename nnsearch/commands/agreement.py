@@ -8,7 +8,7 @@ import json
 import math
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from nnsearch.commands.listing import count
 from nnsearch.events import Asked, Ending, Epoch, Failed, Finished
 from nnsearch.search.ledger import Ledger, asked, read_ledger
 from nnsearch.study.folder import JobFolder, StudyFolder, read_json, sha256_of
+from nnsearch.study.recorded import recorded_objective
 from nnsearch.study.spec import Objective
 from nnsearch.tracking.artifacts import MANIFEST
 from nnsearch.tracking.trials import STATES, params, slug
@@ -52,11 +53,18 @@ class Records:
     ledger: Ledger
     objective: Objective
     uid: str
+    collected: Mapping[int, list[str]]
 
     @property
     def name(self) -> str:
         """The study's."""
         return self.folder.root.name
+
+    def kept(self, number: int) -> dict[str, str]:
+        """The files of a complete trial that `nnsearch gc` left, each with its sha256."""
+        ending, gone = self.ledger.endings[number], self.collected.get(number, [])
+        files = ending.files if isinstance(ending, Finished) else {}
+        return {name: sha256 for name, sha256 in files.items() if name not in gone}
 
     def uids(self) -> dict[str, int]:
         """The number of each trial, by its uid."""
@@ -66,8 +74,9 @@ class Records:
 def read_records(folder: StudyFolder) -> Records:
     """The records of a study. Raises ValueError, KeyError or OSError where they are damaged."""
     recorded = read_json(folder.spec)
-    objective = Objective(**recorded["objective"])
-    return Records(folder, read_ledger(folder), objective, recorded["fingerprint"])
+    objective = recorded_objective(recorded)
+    gone = {int(number): names for number, names in (read_json(folder.collected) or {}).items()}
+    return Records(folder, read_ledger(folder), objective, recorded["fingerprint"], gone)
 
 
 def record_problems(records: Records) -> Iterator[str]:
@@ -86,19 +95,25 @@ def record_problems(records: Records) -> Iterator[str]:
         yield from _epoch_problems(number, ledger.epochs[number], ending)
         if isinstance(ending, Finished):
             folder = ledger.folder(records.folder, number).root
-            yield from _file_problems(f"trial {number}", folder, ending.files)
+            yield from _file_problems(f"trial {number}", folder, records.kept(number))
 
 
 def optuna_problems(records: Records, stored: "list[FrozenTrial]") -> Iterator[str]:
     """Trials of the Optuna store that are missing, too many, or not those of the records."""
-    from nnsearch.search.asking import state_of
-
     ledger, ended = records.ledger, 0
     while ended in ledger.endings:
         ended += 1
     if len(stored) != ended:
         yield f"{len(stored)} trials in Optuna's store, {ended} ended ones in the records"
-    for trial in stored[:ended]:
+    yield from trial_problems(records, stored[:ended])
+
+
+def trial_problems(records: Records, stored: "Sequence[FrozenTrial]") -> Iterator[str]:
+    """Trials of the Optuna store that are not those of the records; each of them has ended."""
+    from nnsearch.search.asking import state_of
+
+    ledger = records.ledger
+    for trial in stored:
         number = trial.number
         ending, spec = ledger.endings[number], ledger.specs[number]
         if trial.user_attrs.get("nnsearch.uid") != spec.uid:
@@ -204,7 +219,7 @@ def _run_problems(
         if not _same(run.data.metrics.get("objective"), ending.value):
             logged = run.data.metrics.get("objective")
             yield f"trial {number} has {logged!r} in MLflow, not {ending.value!r}"
-        yield from _artifact_problems(number, run, ending)
+        yield from _artifact_problems(number, run, records)
     if _differing(asked(spec), run.data.params):
         yield f"trial {number} has other params in MLflow"
     yield from _history_problems(records.ledger, client, number, run)
@@ -215,7 +230,7 @@ def _differing(event: Asked, logged: Mapping[str, str]) -> list[str]:
     return [name for name in wanted.keys() | logged.keys() if wanted.get(name) != logged.get(name)]
 
 
-def _artifact_problems(number: int, run: "Run", ending: Finished) -> Iterator[str]:
+def _artifact_problems(number: int, run: "Run", records: Records) -> Iterator[str]:
     """The run's files against its own manifest, and the manifest against the trial's record."""
     place = urlparse(run.info.artifact_uri)
     if place.scheme not in {"", "file"}:
@@ -226,9 +241,10 @@ def _artifact_problems(number: int, run: "Run", ending: Finished) -> Iterator[st
     except (OSError, ValueError):
         yield f"trial {number} has no manifest of its files in MLflow"
         return
-    hashes = {name: each["sha256"] for name, each in manifest.items()}
+    gone = records.collected.get(number, [])
+    hashes = {name: each["sha256"] for name, each in manifest.items() if name not in gone}
     yield from _file_problems(f"trial {number}", folder, hashes)
-    for name, sha256 in ending.files.items():
+    for name, sha256 in records.kept(number).items():
         if hashes.get(name) != sha256:
             yield f"trial {number}: {name} is another file in MLflow"
 

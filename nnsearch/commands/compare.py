@@ -20,7 +20,7 @@ from nnsearch.events import Scalar
 from nnsearch.reports.tables import (
     WIDTH,
     BestTrial,
-    comparison_rows,
+    comparison,
     duration,
     number,
     table,
@@ -167,10 +167,7 @@ def _side_by_side(
         for each in studies
         if each.best is not None
     ]
-    rows = comparison_rows(trials)
-    if any(differences.values()):
-        rows = [{key: cell.removesuffix(" *") for key, cell in row.items()} for row in rows]
-    return table(rows, {"": ""} | {str(at): each.study for at, each in enumerate(trials)})
+    return comparison(trials, is_comparable=not any(differences.values()))
 
 
 def _test_metrics(each: Compared) -> dict[str, float]:

@@ -88,7 +88,7 @@ def load(folder: StudyFolder) -> Compared:
     record, ledger = read_json(folder.spec), read_ledger(folder)
     objective = Objective(**record["objective"])
     best = ledger.best(objective)
-    looks = read_json(folder.root / "test.json") or []
+    looks = read_json(folder.looks) or []
     tested = [look for look in map(tested_from_json, looks) if best and look.trial == best.trial]
     result = read_json(folder.result) or {"conclusion": {}}
     return Compared(
@@ -112,7 +112,7 @@ def predictions_of(study: Compared, *, of_test: bool) -> tuple[Array, Array] | N
     if study.best is None:
         return None
     number = study.best.trial
-    path = study.folder.root / f"test-{number:05d}.npz"
+    path = study.folder.test_predictions(number)
     if not of_test:
         path = study.ledger.folder(study.folder, number).predictions
     if not path.exists():
@@ -149,10 +149,12 @@ def judge(studies: Sequence[Compared]) -> list[Verdict]:
 
 
 def _test_hashes(study: Compared) -> tuple[str, str] | None:
-    prepared = read_json(study.folder.data / study.record["data"] / "prepared.json")
+    folder = study.folder.prepared(study.record["data"])
+    prepared = read_json(folder.record)
     if prepared is None:
         return None
-    return prepared["sha256"]["test/rows.npy"], prepared["sha256"]["test/targets.npy"]
+    hashes = prepared["sha256"]
+    return hashes[folder.name_of("test", "rows")], hashes[folder.name_of("test", "targets")]
 
 
 def _verdicts(first: Compared, second: Compared) -> Iterator[Verdict]:

@@ -1,21 +1,27 @@
 """The end of a study: the baseline, the winner's one look at the test split, its export."""
 
 import time
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from nnsearch.commands.export import export_trial
+from nnsearch import components
+from nnsearch.commands.attempts import attempt
+from nnsearch.commands.export import export_trial, facts
 from nnsearch.commands.opening import Opened, first_literals
 from nnsearch.commands.result import Conclusion, tested_from_json
+from nnsearch.data.prepare import open_part
 from nnsearch.errors import UsageError
 from nnsearch.events import Finished, Tested
-from nnsearch.executors.executor import Executor
-from nnsearch.reports.statistics import bootstrap_interval, share_interval
+from nnsearch.executors.processes import Processes
+from nnsearch.exporting.standalone import MANIFEST
+from nnsearch.reports.intervals import Intervals, metric_intervals
+from nnsearch.study.fingerprint import to_json
 from nnsearch.study.folder import JobFolder, read_json, write_json
 from nnsearch.study.spec import Component, TrialSpec, derived_seed
+from nnsearch.tasks.task import Task
 from nnsearch.training.examine import look_at_test
 from nnsearch.training.job import Job, recorded, run_job, write_job
 
@@ -23,8 +29,11 @@ BASELINE = "baseline"
 BASELINE_RATE = 0.01
 
 
-def start_baseline(opened: Opened, executor: Executor) -> "Future[None]":
-    """Submit the linear model that the search is compared with; it costs one small trial."""
+def start_baseline(opened: Opened, executor: Processes) -> Callable[[], None]:
+    """Submit the linear model that the search is compared with; what returns waits for it.
+
+    It costs one small trial.
+    """
     folder = opened.folder.job(BASELINE)
     if not folder.spec.exists():
         spec = TrialSpec(
@@ -41,7 +50,9 @@ def start_baseline(opened: Opened, executor: Executor) -> "Future[None]":
         )
         data, code = opened.prepared.folder, opened.study.root.resolve()
         write_job(folder, Job((spec,), data, code, opened.objective))
-    return executor.submit(run_job, str(folder.root))
+    root, seconds = str(folder.root), opened.study.search.stall_timeout
+    begun = executor.submit(run_job, root)
+    return lambda: attempt(executor, run_job, root, stall_seconds=seconds, begun=begun)
 
 
 def baseline_value(folder: JobFolder) -> float | None:
@@ -50,63 +61,56 @@ def baseline_value(folder: JobFolder) -> float | None:
     return endings[0].value if endings else None
 
 
-def conclude(opened: Opened, executor: Executor, best: Finished) -> Conclusion:
+def conclude(opened: Opened, executor: Processes, best: Finished) -> Conclusion:
     """Look at the test split once, with the best trial, and export it.
 
     A study that went on and found another winner looks again, and says how often it did.
     """
     job = opened.folder.job(opened.ledger.jobs[best.trial])
-    looks = read_json(opened.folder.root / "test.json") or []
+    looks = read_json(opened.folder.looks) or []
     tested = next((look for look in map(tested_from_json, looks) if look.trial == best.trial), None)
     if tested is None:
         tested = _look(opened, executor, job, best)
         looks.append(asdict(tested))
-        write_json(opened.folder.root / "test.json", looks)
+        write_json(opened.folder.looks, looks)
     export, problem = _export(opened, executor, job, tested)
     baseline = baseline_value(opened.folder.job(BASELINE))
     return Conclusion(best, tested, len(looks), baseline, export, problem)
 
 
-def _look(opened: Opened, executor: Executor, job: JobFolder, best: Finished) -> Tested:
-    path = opened.folder.root / f"test-{best.trial:05d}.npz"
-    metrics = executor.submit(look_at_test, str(job.root), best.trial, str(path)).result()
+def _look(opened: Opened, executor: Processes, job: JobFolder, best: Finished) -> Tested:
+    path = opened.folder.test_predictions(best.trial)
+    seconds = opened.study.search.stall_timeout
+    asked = (str(job.root), best.trial, str(path))
+    metrics = attempt(executor, look_at_test, *asked, stall_seconds=seconds)
     with np.load(path) as stored:
         predictions, targets = stored["predictions"], stored["targets"]
-    intervals = _intervals(metrics, predictions, targets, opened.study.seed)
-    return Tested(best.trial, time.time(), metrics, intervals, len(targets))
+    found = _intervals(opened, best.trial, predictions, targets)
+    now, num_rows = time.time(), len(targets)
+    return Tested(best.trial, now, metrics, found.ends, num_rows, found.notes)
 
 
-def _intervals(
-    metrics: dict[str, float], predictions: Any, targets: Any, seed: int
-) -> dict[str, tuple[float, float]]:
-    """An exact interval for the accuracy, a bootstrap one for the errors of a regression."""
-    if "accuracy" in metrics:
-        correct = int((predictions.argmax(1) == targets).sum())
-        return {"accuracy": share_interval(correct, len(targets))}
-    errors = {
-        "rmse": lambda p, t: float(np.sqrt(np.mean((p[:, 0] - t) ** 2))),
-        "mae": lambda p, t: float(np.mean(np.abs(p[:, 0] - t))),
-        "r2": lambda p, t: float(1 - np.sum((p[:, 0] - t) ** 2) / np.sum((t - t.mean()) ** 2)),
-    }
-    return {
-        name: bootstrap_interval(metric, predictions, targets, seed=seed)
-        for name, metric in errors.items()
-        if name in metrics
-    }
+def _intervals(opened: Opened, trial: int, predictions: Any, targets: Any) -> Intervals:
+    """How sure each metric of the trial's task is on the test rows."""
+    study, chosen = opened.study, opened.ledger.specs[trial].task
+    make = components.load("tasks", chosen.name, root=study.root, allow_code=study.allow_code)
+    task: Task = make(
+        np.asarray(open_part(opened.prepared.folder, "train").targets), **chosen.options
+    )
+    seed = derived_seed(study.seed, "intervals", trial)
+    return metric_intervals(task.metrics, predictions, targets, seed=seed)
 
 
-def _export(opened: Opened, executor: Executor, job: JobFolder, tested: Tested) -> tuple[str, str]:
+def _export(opened: Opened, executor: Processes, job: JobFolder, tested: Tested) -> tuple[str, str]:
     """The folder of the winner's export and, where there is none, why."""
-    folder = opened.folder.exports / f"trial-{tested.trial:05d}"
-    if (folder / "manifest.json").exists():
+    folder = opened.folder.export(tested.trial)
+    if (folder / MANIFEST).exists():
         return str(folder), ""
-    told = {"study": opened.study.name, "trial": tested.trial, "metrics": _test_metrics(tested)}
-    task = next(iter(opened.study.task.alternatives))
+    told = facts(to_json(opened.study), tested.trial, _test_metrics(tested))
+    seconds = opened.study.search.stall_timeout
+    asked = (str(job.root), tested.trial, str(folder), told)
     try:
-        done = executor.submit(
-            export_trial, str(job.root), tested.trial, str(folder), told | {"task": task}
-        )
-        return str(done.result()), ""
+        return attempt(executor, export_trial, *asked, stall_seconds=seconds), ""
     except UsageError as error:
         return "", str(error)
 

@@ -51,7 +51,7 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stores:
+class Stores:
     """Where the two stores are: `storage` is Optuna's URL, empty for the journal file."""
 
     home: Path
@@ -109,7 +109,7 @@ def doctor(
     if name is not None:
         folders = [find_study_folder(name, home)]
     checks = [*_machine(home), *_stores(home)]
-    stores = _Stores(home, storage, *destination(Home(home), environ)[:1])
+    stores = Stores(home, storage, *destination(Home(home), environ)[:1])
     for folder in folders:
         if folder.spec.exists():
             checks += _study(folder, stores)
@@ -144,7 +144,7 @@ def _verdict(diagnosis: Diagnosis) -> str:
     return f"{number} of {len(diagnosis.checks)} checks found a problem."
 
 
-def _study(folder: StudyFolder, stores: _Stores) -> Iterator[Check]:
+def _study(folder: StudyFolder, stores: Stores) -> Iterator[Check]:
     """What there is to check of one study; nothing where a driver is at work on it."""
     name = folder.root.name
     if is_driven(folder):
@@ -202,19 +202,29 @@ def _machine(home: Path) -> Iterator[Check]:
 
 def _stores(home: Path) -> Iterator[Check]:
     """N6 of the files that all studies share."""
-    database, journal = Home(home).root / "mlflow.db", Home(home).optuna_journal
+    database, journal = Home(home).mlflow_database, Home(home).optuna_journal
     if database.exists():
-        hint = f"Move it away; `nnsearch run STUDY` makes it again from the records: {database}"
-        yield _look("mlflow.db is whole (N6)", lambda: _database_problems(database), hint=hint)
+        hint = "`nnsearch doctor --rebuild` keeps it aside and makes it again from the records."
+        yield _look("mlflow.db is whole (N6)", lambda: database_problems(database), hint=hint)
     if journal.exists():
-        hint = "The next run cuts it off and writes it again."
-        yield _look("optuna.journal is whole (N6)", lambda: torn(journal), hint=hint)
+        hint = "`nnsearch doctor --rebuild` keeps it aside and makes it again from the records."
+        yield _look("optuna.journal is whole (N6)", lambda: _journal_problems(journal), hint=hint)
 
 
-def _database_problems(path: Path) -> Iterator[str]:
+def database_problems(path: Path) -> Iterator[str]:
+    """What SQLite itself finds. Raises sqlite3.DatabaseError where the file is no database."""
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
     yield from (each for each in found if each != "ok")
+
+
+def _journal_problems(path: Path) -> Iterator[str]:
+    from nnsearch.search.journal import problem
+
+    found = problem(path)
+    if found:
+        yield f"{path}: {found}"
+    yield from torn(path)
 
 
 def _torch_problems() -> Iterator[str]:
@@ -224,7 +234,7 @@ def _torch_problems() -> Iterator[str]:
         yield "torch cannot multiply"
 
 
-def _facts(home: Path, stores: _Stores) -> dict[str, str]:
+def _facts(home: Path, stores: Stores) -> dict[str, str]:
     facts = {"python": platform.python_version(), "platform": platform.platform()}
     facts |= {name: _version(name) or "not installed" for name in PACKAGES}
     export = [f"{name} {_version(name)}" for name in EXPORT_PACKAGES if _version(name)]

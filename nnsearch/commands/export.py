@@ -1,5 +1,6 @@
 """Export a trained trial as a folder that predicts without torch."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from nnsearch.errors import UsageError
 from nnsearch.events import Finished
 from nnsearch.exporting.folder import write_export
 from nnsearch.exporting.predictor import Predictor
+from nnsearch.exporting.standalone import READING
 from nnsearch.search.ledger import read_ledger
 from nnsearch.study.folder import StudyFolder, read_json
 from nnsearch.study.spec import Objective
@@ -34,11 +36,24 @@ def export(name: str, *, to: str = "onnx", trial: int | None = None, home: Path 
     number = best.trial if trial is None else trial
     if number not in ledger.jobs:
         raise UsageError(f"study '{name}' has no trial {number}.", "`nnsearch show` lists them.")
-    told = {"study": recorded["study"]["name"], "trial": number}
-    told |= {"task": recorded["study"]["task"].get("name", "")}
-    told |= {"metrics": recorded_metrics(folder, number)}
-    target = folder.exports / f"trial-{number:05d}"
-    return Path(export_trial(str(folder.job(ledger.jobs[number]).root), number, str(target), told))
+    told = facts(recorded["study"], number, recorded_metrics(folder, number))
+    job, target = folder.job(ledger.jobs[number]).root, folder.export(number)
+    return Path(export_trial(str(job), number, str(target), told))
+
+
+def facts(study: Mapping[str, Any], number: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest of an export says of its origin; `study` as `fingerprint.to_json` has it.
+
+    `reading` is how the study's CSV file is written, so that a file of the same kind can be
+    predicted. A source of one's own may mean something else by these options.
+    """
+    task = study["task"]
+    told: dict[str, Any] = {"study": study["name"], "trial": number, "metrics": dict(metrics)}
+    told["task"] = task["name"] if "name" in task else task["one_of"][0]
+    if study["data"]["source"] == "csv":
+        options = study["data"]["csv"]
+        told["reading"] = {key: options[key] for key in READING if key in options}
+    return told
 
 
 def recorded_metrics(folder: StudyFolder, number: int) -> dict[str, float]:

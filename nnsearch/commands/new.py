@@ -202,10 +202,8 @@ def _weed(examples: Examples, kind: TaskName, split: Split) -> tuple[Examples, d
     dropped = _own_texts(examples)
     rest = _without(examples, dropped)
     for finding in _audit(rest, kind, split).findings:
-        for column in rest.signature.columns:
-            is_named = finding.message.startswith(f"column '{column.name}' is ")
-            if is_named and finding.code in _LEAKS:
-                dropped[column.name] = _LEAKS[finding.code]
+        if finding.column and finding.code in _LEAKS:
+            dropped[finding.column] = _LEAKS[finding.code]
     return _without(examples, dropped), dropped
 
 

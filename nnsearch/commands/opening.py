@@ -43,6 +43,7 @@ def open_study(study: Study, folder: StudyFolder) -> Opened:
     Raises DataError for data that cannot be used, and StudyError where trials are recorded that a
     changed space, data or objective has made incomparable.
     """
+    remove_drafts(folder)
     prepared = prepare_data(study, folder)
     objective = choose_objective(study, task_directions(study, prepared))
     _refuse_changes(study, prepared, objective, folder)
@@ -50,6 +51,13 @@ def open_study(study: Study, folder: StudyFolder) -> Opened:
         write_json(folder.spec, _record(study, prepared, objective))
     cut_torn_line(folder.trials)
     return Opened(study, folder, prepared, objective, read_ledger(folder))
+
+
+def remove_drafts(folder: StudyFolder) -> None:
+    """Remove what writers that were killed left unfinished; the caller holds the study's lock."""
+    for draft in folder.root.rglob(".*.tmp"):
+        if draft.is_file():
+            draft.unlink(missing_ok=True)
 
 
 def prepare_data(study: Study, folder: StudyFolder) -> Prepared:

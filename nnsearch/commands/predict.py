@@ -12,8 +12,6 @@ from nnsearch.exporting import standalone
 from nnsearch.exporting.runtime import load_predictor
 from nnsearch.study.folder import Home, StudyFolder, read_json
 
-_MANIFEST = "manifest.json"
-
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
@@ -26,15 +24,21 @@ class Predicted:
 
 
 def predict(
-    export: str, path: Path, *, delimiter: str = ",", home: Path = MLRUNS, out: Path | None = None
+    export: str,
+    path: Path,
+    *,
+    delimiter: str | None = None,
+    home: Path = MLRUNS,
+    out: Path | None = None,
 ) -> Predicted:
     """Predict each row of a CSV, .npy or .npz file; with `out` the CSV is written there.
 
     `export` is the folder of an export or the name of a study, meaning its exported best trial.
+    Without a `delimiter` the file is taken to have that of the study's own table.
     Raises UsageError where there is none, DataError where the file does not fit, IntegrityError
     where the export was changed, StoreError where `out` cannot be written.
     """
-    if len(delimiter) != 1:
+    if delimiter is not None and len(delimiter) != 1:
         raise UsageError(f"the delimiter {delimiter!r} is not one character.", "Such as ';'.")
     predictor = load_predictor(find_export(export, home))
     predictions = predictor.predict_file(path, delimiter=delimiter)
@@ -49,7 +53,7 @@ def predict(
 def find_export(name: str, home: Path = MLRUNS) -> Path:
     """The folder of an export, given itself or as the name of the study that it is the best of."""
     folder = Path(name)
-    if (folder / _MANIFEST).is_file():
+    if (folder / standalone.MANIFEST).is_file():
         return folder
     if not (Home(home).study(folder.name.removesuffix(".toml")).spec).exists():
         what = "holds no export" if folder.is_dir() else "is neither an export's folder nor a study"
@@ -72,10 +76,10 @@ def _chosen(study: StudyFolder) -> Path | None:
     result = read_json(study.result)
     if result is not None:
         # By its name: the folder of runs may have been moved since.
-        named = study.exports / f"trial-{result['conclusion']['best']['trial']:05d}"
-        if (named / _MANIFEST).is_file():
+        named = study.export(result["conclusion"]["best"]["trial"])
+        if (named / standalone.MANIFEST).is_file():
             return named
-    made = [each.parent for each in study.exports.glob(f"trial-*/{_MANIFEST}")]
+    made = [each.parent for each in study.exports.glob(f"trial-*/{standalone.MANIFEST}")]
     return made[0] if len(made) == 1 else None
 
 

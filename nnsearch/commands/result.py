@@ -100,7 +100,7 @@ def request_of(path: Path, options: Options) -> str:
 def tested_from_json(fields: dict[str, Any]) -> Tested:
     """The event that `dataclasses.asdict` and JSON wrote."""
     intervals = {key: tuple(ends) for key, ends in fields["intervals"].items()}
-    return Tested(**{**fields, "intervals": intervals})
+    return Tested(**{**fields, "intervals": intervals, "notes": tuple(fields.get("notes", ()))})
 
 
 def _conclusion(fields: dict[str, Any]) -> Conclusion:

@@ -29,12 +29,13 @@ def run(
     done = stored_result(path, options)
     if done is not None:
         return done
-    # torch, Optuna and MLflow take seconds to import, which a finished study does not need.
-    from nnsearch.commands.session import carry_out
-
     study = _load(path, options)
     folder = Home(options.home).study(study.name)
     with sole_driver(folder):
+        # torch, Optuna and MLflow take seconds to import: neither a finished study needs them nor
+        # one that another driver has in its hands.
+        from nnsearch.commands.session import carry_out
+
         request = request_of(path, options)
         result = carry_out(study, options, show=show, warn=warn)
         write_json(folder.result, asdict(result) | {"request": request})

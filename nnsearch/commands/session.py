@@ -11,13 +11,12 @@ from nnsearch.commands.opening import Opened, facts, open_study
 from nnsearch.commands.pictures import picture
 from nnsearch.commands.result import Conclusion, Listen, Options, RunResult, Show
 from nnsearch.events import Event, Failed, Finished, Pruned
-from nnsearch.executors.executor import Executor
-from nnsearch.executors.processes import processes
+from nnsearch.executors.processes import Processes, processes
 from nnsearch.search.asking import make_asker
 from nnsearch.search.ledger import replay
 from nnsearch.search.loop import Course, Means, search
 from nnsearch.search.pruning import make_judge
-from nnsearch.search.storage import projection
+from nnsearch.search.storage import Place, projection
 from nnsearch.study.folder import Home, read_json
 from nnsearch.study.spec import IntRange, Study, TrialSpec
 from nnsearch.tracking.mlflow import mlflow_listener
@@ -36,23 +35,29 @@ def carry_out(
     """Search, choose, look at the test split once, export. The caller holds the study's lock."""
     folder = Home(options.home).study(study.name)
     began = time.monotonic()
-    log = folder.root / "workers.log"
+    log = folder.workers_log
     with processes(workers=options.workers, warm="nnsearch.training.job", log=log) as executor:
         opened = open_study(study, folder)
-        for note in (*opened.prepared.notes, *map(str, opened.prepared.findings)):
+        findings = (f"{each.message} {each.hint}" for each in opened.prepared.findings)
+        for note in (*opened.prepared.notes, *findings):
             warn(note)
-        with _listeners(opened, options, show, warn) as listen:
-            reason, conclusion = _search(opened, options, executor, listen)
+        with _listeners(opened, options, show, warn) as listen, _stopping(executor):
+            reason, conclusion = _search(opened, options, executor, listen, warn=warn)
     seconds = time.monotonic() - began
     return _result(opened, options, reason, conclusion, seconds=seconds)
 
 
 def _search(
-    opened: Opened, options: Options, executor: Executor, listen: Listen
+    opened: Opened,
+    options: Options,
+    executor: Processes,
+    listen: Listen,
+    *,
+    warn: Callable[[str], None],
 ) -> tuple[str, Conclusion]:
     """The heart: the search itself, then the conclusion while the workers are still there."""
     study = opened.study
-    baseline = start_baseline(opened, executor)
+    await_baseline = start_baseline(opened, executor)
     make_sampler = components.load("samplers", study.search.sampler.name)
     asker = make_asker(
         study, opened.objective, partial(make_sampler, **study.search.sampler.options)
@@ -60,8 +65,8 @@ def _search(
     make_pruner = components.load("pruners", study.search.pruner.name)
     pruning = make_pruner(_most_epochs(study), **study.search.pruner.options)
     judge = make_judge(pruning, opened.objective, study.name)
-    journal = Home(options.home).optuna_journal
-    with projection(study, opened.objective, options.storage, journal) as project:
+    place = Place(options.storage, Home(options.home).optuna_journal, warn)
+    with projection(study, opened.objective, place) as project:
         project.check(opened.ledger)
         means = Means(
             plan=plan,
@@ -70,13 +75,25 @@ def _search(
             slots=executor.slots,
             listen=listen,
             project=project,
+            kill=executor.kill,
+            stall_seconds=study.search.stall_timeout,
         )
         course = Course(study, opened.objective, opened.folder, opened.ledger, asker, judge, means)
         reason, best = search(course)
-    baseline.result()
-    conclusion = conclude(opened, executor, best)
-    listen(conclusion.tested)
+        await_baseline()
+        conclusion = conclude(opened, executor, best)
+        listen(conclusion.tested)
     return reason, conclusion
+
+
+@contextmanager
+def _stopping(executor: Processes) -> Iterator[None]:
+    """End the jobs at once where an error or a signal leaves, and not after MLflow is through."""
+    try:
+        yield
+    except BaseException:
+        executor.cancel_all()
+        raise
 
 
 def _write_job(

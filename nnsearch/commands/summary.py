@@ -1,67 +1,132 @@
-"""What a person reads at the end of a run, and the JSON document that says the same."""
+"""What a person reads at the end of a run, and the JSON document that says the same.
 
+Reads the export's manifest to say what `predict` takes, and nothing else.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from nnsearch.commands.places import MLRUNS
 from nnsearch.commands.result import RunResult
+from nnsearch.reports.tables import duration, number, with_interval
+from nnsearch.study.folder import read_json
+from nnsearch.tracking.store import shown
+
+_DETAIL = " " * 15
 
 
 def as_document(result: RunResult) -> dict[str, Any]:
     """The result as JSON values."""
-    return asdict(result)
+    return asdict(result) | {"tracking_uri": shown(result.tracking_uri)}
 
 
 def as_text(result: RunResult) -> str:
-    """The answer first, then where everything lies and what to type next."""
-    conclusion, objective = result.conclusion, result.objective
-    best, tested = conclusion.best, conclusion.tested
+    """The answer first, then how it was found and where it lies, then what to type next."""
+    ending = result.reason if result.has_trained else "finished before; nothing was trained"
     lines = [
-        f"{result.study}: {result.reason}"
-        + ("" if result.has_trained else " (finished before; nothing was trained)"),
-        f"  trials       {_counts(result.counts)}",
-        f"  best trial   {best.trial}: {objective.key} {best.value:.4f}{_gain(result)}",
-        *(f"                 {name} = {_short(value)}" for name, value in result.params.items()),
-        f"  test split   {_tested(result)}",
+        f"{result.study}: {ending}",
+        "",
+        *_tested(result),
+        *_chosen(result),
+        f"trials         {_counts(result)}",
+        _exported(result),
+        f"records        {_path(result.folder)}",
+        "",
+        *_next(result),
     ]
-    if conclusion.num_looks > 1:
-        lines.append(
-            f"               the test split has now been looked at {conclusion.num_looks} times"
-        )
-    lines.append(f"  {_exported(conclusion.export, conclusion.export_problem)}")
-    lines.append(f"  records      {result.folder}")
-    lines.append(f"  browse       nnsearch ui        every trial in MLflow ({result.tracking_uri})")
-    if conclusion.export:
-        sample = "INPUT.csv" if tested.num_rows else ""
-        lines.append(f"  predict      nnsearch predict {conclusion.export} {sample}")
     return "\n".join(lines)
 
 
-def _counts(counts: dict[str, int]) -> str:
-    total = sum(counts.values())
-    return f"{total}: " + ", ".join(f"{number} {state}" for state, number in counts.items())
+def _tested(result: RunResult) -> Iterator[str]:
+    """The objective's metric on the test split, and the accuracy, which everybody can read."""
+    tested, metric = result.conclusion.tested, result.objective.metric
+    first = metric if metric in tested.metrics else next(iter(tested.metrics))
+    names = [first, *({"accuracy"} & tested.metrics.keys() - {first})]
+    for label, name in zip(["test split", ""], names, strict=False):
+        ends = tested.intervals.get(name)
+        note = "" if ends is None else "  (95 % interval)"
+        yield f"{label:<15}{name} {with_interval(tested.metrics[name], ends)}{note}"
+    # Why there is no interval, where it is one of these that has none.
+    missing = [name for name in names if name not in tested.intervals]
+    for each in tested.notes:
+        if any(re.search(rf"\b{re.escape(name)}\b", each) for name in missing):
+            yield f"{_DETAIL}{each}"
+    looks = result.conclusion.num_looks
+    if looks == 1:
+        yield f"{_DETAIL}{tested.num_rows} rows, looked at once, after the best trial was chosen"
+    else:
+        again = f"looked at {looks} times, for going on found another best trial"
+        yield f"{_DETAIL}{tested.num_rows} rows, {again};"
+        yield f"{_DETAIL}if a look made you go on, trust new data more than this value"
 
 
-def _gain(result: RunResult) -> str:
-    baseline = result.conclusion.baseline
+def _chosen(result: RunResult) -> Iterator[str]:
+    """The best trial, how it stands against the linear baseline, and what was searched."""
+    best, objective = result.conclusion.best, result.objective
+    yield f"best trial     {best.trial}: {objective.key} {number(best.value)}{_against(result)}"
+    params = {name: _setting(value) for name, value in result.params.items()}
+    width = max(map(len, params), default=0)
+    for name, value in params.items():
+        yield f"{_DETAIL}{name:<{width}} = {value}"
+
+
+def _against(result: RunResult) -> str:
+    best, baseline = result.conclusion.best.value, result.conclusion.baseline
     if baseline is None:
         return ""
-    gain = result.conclusion.best.value - baseline
-    return f" (linear baseline {baseline:.4f}, {gain:+.4f})"
+    if number(best) == number(baseline):
+        how = "as good as"
+    else:
+        how = "better than" if result.objective.better(best, baseline) else "worse than"
+    return f", {how} the linear baseline ({number(baseline)})"
 
 
-def _tested(result: RunResult) -> str:
-    tested, metric = result.conclusion.tested, result.objective.metric
-    name = metric if metric in tested.metrics else next(iter(tested.metrics))
-    text = f"{name} {tested.metrics[name]:.4f}"
-    if name in tested.intervals:
-        low, high = tested.intervals[name]
-        text += f" [{low:.4f}, {high:.4f}]"
-    return f"{text}  (95 % interval, {tested.num_rows} rows, looked at once)"
+def _counts(result: RunResult) -> str:
+    counts = ", ".join(f"{each} {state}" for state, each in result.counts.items() if each)
+    return f"{counts}; this run took {duration(result.seconds)}" if result.has_trained else counts
 
 
-def _exported(folder: str, problem: str) -> str:
-    return f"exported     {folder}" if folder else f"not exported {problem}"
+def _exported(result: RunResult) -> str:
+    conclusion = result.conclusion
+    if conclusion.export:
+        return f"exported       {_path(conclusion.export)}"
+    return f"not exported   {conclusion.export_problem}"
 
 
-def _short(value: object) -> str:
+def _next(result: RunResult) -> Iterator[str]:
+    home = Path(result.folder).parents[1]
+    where = "" if home == MLRUNS.resolve() else f" --mlruns {shlex.quote(_path(str(home)))}"
+    place = shown(result.tracking_uri)
+    # A server of the person's own is where the runs are; `nnsearch ui` would point there too.
+    browse = place if place.startswith(("http://", "https://")) else f"nnsearch ui{where}"
+    yield "Next"
+    yield f"  browse       {browse}"
+    yield f"{_DETAIL}every trial in MLflow, the best first: curves, pictures, files"
+    yield f"  list         nnsearch show {result.study}{where}"
+    if result.conclusion.export:
+        sample = Path(_sample(Path(result.conclusion.export)))
+        rows = f"NEW-ROWS{sample.suffix}"
+        yield f"  predict      nnsearch predict {result.study} {rows}{where}"
+        if sample.suffix:
+            yield f"{_DETAIL}{rows} is written like {sample}, beside the exported model"
+
+
+def _sample(export: Path) -> str:
+    """The name of the rows that an export holds as an example of what it reads, if any."""
+    files = (read_json(export / "manifest.json") or {}).get("files", {})
+    return next((name for name in files if name.startswith("sample.")), "")
+
+
+def _path(name: str) -> str:
+    """A path from here, where it lies below."""
+    path = Path(name)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else name
+
+
+def _setting(value: object) -> str:
+    # 0.1 was set, not 0.100: a setting has no uncertainty to show.
     return f"{value:.4g}" if isinstance(value, float) else str(value)

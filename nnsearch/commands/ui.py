@@ -19,7 +19,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
+from urllib.parse import urlencode
 
 from nnsearch.commands.places import MLRUNS
 from nnsearch.errors import StoreError, UsageError
@@ -29,6 +30,7 @@ from nnsearch.tracking.store import destination, shown
 PORT, NUM_PORTS = 5000, 50
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 180.0, 10.0, 0.2
 PR_SET_PDEATHSIG = 1
+_GREATER_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
 _ENVIRONMENT = {
     # Seven consumers of background jobs that nobody here needs, at 1.1 GB.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -192,13 +194,26 @@ def _pages(url: str) -> dict[str, str]:
     """The page of each experiment but MLflow's own empty one."""
     request = urllib.request.Request(  # noqa: S310 - our own http
         f"{url}/api/2.0/mlflow/experiments/search",
-        data=json.dumps({"max_results": 100}).encode(),
+        data=json.dumps({"max_results": 1000}).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
         found = json.load(answer).get("experiments", [])
-    ids = {each["name"]: each["experiment_id"] for each in found if each["experiment_id"] != "0"}
-    return {name: f"{url}/#/experiments/{number}/runs" for name, number in ids.items()}
+    return {each["name"]: _page(url, each) for each in found if each["experiment_id"] != "0"}
+
+
+def _page(url: str, experiment: Mapping[str, Any]) -> str:
+    """The table of an experiment's runs, the best first where its direction is known.
+
+    Only complete trials have an `objective`; MLflow puts runs without one last, either way round.
+    """
+    tags = {each["key"]: each["value"] for each in experiment.get("tags", [])}
+    # Without a workflow MLflow opens the page of traces, where there is nothing to be seen.
+    query = {"workflowType": "machine_learning"}
+    if _GREATER_IS_BETTER in tags:
+        is_ascending = tags[_GREATER_IS_BETTER] == "False"
+        query |= {"orderByKey": "metrics.`objective`", "orderByAsc": str(is_ascending).lower()}
+    return f"{url}/#/experiments/{experiment['experiment_id']}/runs?{urlencode(query)}"
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

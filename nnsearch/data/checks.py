@@ -21,12 +21,20 @@ _SAME = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about the data that a person should know; an "error" stops the study."""
+    """Something about the data that a person should know; an "error" stops the study.
+
+    `column` names the one column that it is about, if it is about one.
+    """
 
     level: Literal["error", "warning"]
     code: str
     message: str
     hint: str = ""
+    column: str = ""
+
+    def __str__(self) -> str:
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{self.level}[{self.code}]: {self.message}{hint}"
 
     def as_problem(self) -> Problem:
         """The same as a Problem, to be raised."""
@@ -111,9 +119,10 @@ def _leaking_columns(examples: Examples) -> Iterator[Finding]:
         hint = f'Use drop = ["{column.name}"], or set allow_leaky.'
         if _tells_target(cells, targets, len(examples.signature.labels)):
             message = f"column '{column.name}' is equal to the target."
-            yield Finding("error", "E352", message, hint)
+            yield Finding("error", "E352", message, hint, column.name)
         elif not is_only and _is_id(column.name, column.kind, cells):
-            yield Finding("error", "E353", f"column '{column.name}' is an ID.", hint)
+            message = f"column '{column.name}' is an ID."
+            yield Finding("error", "E353", message, hint, column.name)
 
 
 def _tells_target(cells: npt.NDArray[np.float64], targets: Array, num_labels: int) -> bool:
@@ -151,7 +160,10 @@ def _silent_columns(examples: Examples, rows: RowsOf) -> Iterator[Finding]:
     constant = (train == train[0]).all(axis=0)
     for silent, what in ((missing, "has no value"), (constant, "is constant")):
         names = [examples.signature.columns[place].name for place in np.flatnonzero(silent)]
-        if names:
+        if len(names) == 1:
+            message = f"column '{names[0]}' {what} in train."
+            yield Finding("warning", "W357", message, "It is not used.", names[0])
+        elif names:
             message = f"{len(names)} columns of which each {what} in train: {_listed(names)}."
             yield Finding("warning", "W357", message, "They are not used.")
 

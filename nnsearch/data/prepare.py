@@ -24,7 +24,7 @@ from nnsearch.data.split import PARTS, Part, RowsOf, split, with_split_column
 from nnsearch.data.targets import as_numbers, encode_classes
 from nnsearch.errors import DataError, IntegrityError, StoreError
 from nnsearch.signature import Signature
-from nnsearch.study.folder import read_json, sha256_of, write_json
+from nnsearch.study.folder import PreparedFolder, read_json, sha256_of, write_json
 from nnsearch.study.spec import Split, digest
 
 Source = Callable[..., Examples]
@@ -111,7 +111,8 @@ def open_part(folder: Path, part: Part) -> Examples:
     """One split's examples, read-only and mapped from the disk: workers share the memory."""
     signature = Signature.from_json(_record(folder)["signature"])
     inputs, targets = (
-        np.load(folder / part / f"{name}.npy", mmap_mode="r") for name in ("inputs", "targets")
+        np.load(PreparedFolder(folder).array(part, name), mmap_mode="r")
+        for name in ("inputs", "targets")
     )
     return Examples(inputs, targets, signature)
 
@@ -178,20 +179,20 @@ def _write(target: Path, prepared: Prepared, examples: Examples, rows: RowsOf) -
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
     try:
         temporary.chmod(0o755)
-        hashes = {}
+        files, hashes = PreparedFolder(temporary), {}
         for part in PARTS:
             own = examples.take(rows[part])
             arrays = {"inputs": own.inputs, "targets": _storable(own.targets), "rows": rows[part]}
             (temporary / part).mkdir()
             for name, array in arrays.items():
-                path = temporary / part / f"{name}.npy"
+                path = files.array(part, name)
                 with path.open("wb") as file:
                     np.save(file, array, allow_pickle=False)
                     file.flush()
                     os.fsync(file.fileno())
-                hashes[f"{part}/{name}.npy"] = sha256_of(path)
+                hashes[files.name_of(part, name)] = sha256_of(path)
         fields = {key: value for key, value in asdict(prepared).items() if key != "folder"}
-        write_json(temporary / "prepared.json", {**fields, "sha256": hashes})
+        write_json(files.record, {**fields, "sha256": hashes})
         temporary.rename(target)
     except OSError as error:
         # Somebody else was faster: equal fingerprints are equal arrays.
@@ -211,7 +212,7 @@ def _verify(folder: Path) -> None:
 
 
 def _record(folder: Path) -> Any:
-    fields = read_json(folder / "prepared.json")
+    fields = read_json(PreparedFolder(folder).record)
     if fields is None:
         raise IntegrityError(
             f"{folder} holds no prepared data.", "Run the study again to prepare it."

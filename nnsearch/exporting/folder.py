@@ -29,7 +29,7 @@ from nnsearch.exporting.readme import readme
 from nnsearch.signature import Signature
 from nnsearch.study.folder import sha256_of, write_json, write_whole
 
-MANIFEST = "manifest.json"
+MANIFEST = standalone.MANIFEST
 SCRIPT = "predict.py"
 NUM_SAMPLES = 5
 
@@ -52,7 +52,8 @@ def write_export(  # noqa: PLR0917 - all come from the run, as with an exporter
     `held_out_inputs` are the raw rows on which ONNX Runtime must agree with torch. `facts` are JSON
     values such as `task`, `metrics`, `study`, `trial` and `created`, and stand in the manifest
     as they are; where a source read its cells in another way than usual, `reading` says so:
-    `{"missing": [...], "decimal": ","}`. `export` is the exporter with its options bound.
+    `{"missing": [...], "decimal": ",", "delimiter": ";"}`. `export` is the exporter
+    with its options bound.
 
     An earlier export in `folder` is replaced. Raises UsageError where the predictor cannot be
     exported or `folder` holds something else, IntegrityError where ONNX Runtime and torch differ,
@@ -62,7 +63,8 @@ def write_export(  # noqa: PLR0917 - all come from the run, as with an exporter
     with _folder_by_rename(folder) as draft:
         model_path = export(predictor, example, draft)
         difference = parity(predictor, model_path, held_out_inputs)
-        sample_path = write_sample(example[:NUM_SAMPLES], signature, draft)
+        reading = standalone.reading_of(facts)
+        sample_path = write_sample(example[:NUM_SAMPLES], signature, draft, reading)
         script = Path(standalone.__file__).read_bytes()
         write_whole(draft / SCRIPT, lambda path: path.write_bytes(script))
         manifest = {
@@ -85,28 +87,42 @@ def write_export(  # noqa: PLR0917 - all come from the run, as with an exporter
     return folder
 
 
-def write_sample(rows: np.ndarray, signature: Signature, folder: Path) -> Path:
-    """Raw rows as a person would send them: sample.csv for tables, sample.npy for images."""
+def write_sample(
+    rows: np.ndarray,
+    signature: Signature,
+    folder: Path,
+    reading: Mapping[str, Any] = standalone.READING,
+) -> Path:
+    """Raw rows as a person would send them: sample.csv for tables, sample.npy for images.
+
+    `reading` says how the study's own table is written; the sample is written alike.
+    """
     if signature.kind == "image":
         content = np.array(rows)
         path = folder / "sample.npy"
         write_whole(path, lambda temporary: _save(temporary, content))
         return path
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, delimiter=reading["delimiter"], lineterminator="\n")
     writer.writerow([column.name for column in signature.columns])
     for row in rows:
         writer.writerow(
-            ""
+            _missing(reading)
             if math.isnan(cell)
             else column.categories[int(cell)]
             if column.kind == "categorical"
-            else repr(float(cell))
+            else repr(float(cell)).replace(".", reading["decimal"])
             for column, cell in zip(signature.columns, row, strict=True)
         )
     path = folder / "sample.csv"
     write_whole(path, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
     return path
+
+
+def _missing(reading: Mapping[str, Any]) -> str:
+    """The word for a cell without a value; an empty cell where the study's table may have one."""
+    words = list(reading["missing"])
+    return words[0] if words and "" not in words else ""
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nnsearch.exporting import standalone
 from nnsearch.signature import Column, Signature
 
 NUM_SHOWN = 12
@@ -24,7 +25,7 @@ def readme(manifest: Mapping[str, Any], signature: Signature, sample_name: str) 
         "It refuses a model whose sha256 is not the one in manifest.json. With nnsearch installed:",
         _IN_PYTHON,
         "Input",
-        *_input(signature),
+        *_input(signature, standalone.reading_of(manifest)),
         "How good it is",
         *_quality(manifest),
     ]
@@ -50,7 +51,7 @@ def _output(signature: Signature) -> str:
     )
 
 
-def _input(signature: Signature) -> Iterator[str]:
+def _input(signature: Signature, reading: Mapping[str, Any]) -> Iterator[str]:
     if signature.kind == "image":
         shape = ", ".join(map(str, ("N", *signature.shape)))
         yield (
@@ -63,6 +64,13 @@ def _input(signature: Signature) -> Iterator[str]:
         "A CSV file with a header. The order of its columns is free and others are ignored; an "
         "empty cell is a missing value; a category that the model has not seen is taken as 'other'."
     )
+    if dict(reading) != standalone.READING:
+        words = ", ".join(map(repr, reading["missing"]))
+        yield (
+            f"As in the study's own table, {reading['delimiter']!r} stands between the cells "
+            f"(--delimiter says otherwise), {reading['decimal']!r} before decimals, and a missing "
+            f"value may be written: {words}."
+        )
     yield "\n".join(f"    {_column(column)}" for column in signature.columns)
 
 

@@ -55,12 +55,15 @@ class RuntimePredictor:
             predictions = standalone.predict(self.session, inputs)
         return standalone.describe(predictions, self.signature.labels)
 
-    def predict_file(self, path: Path, *, delimiter: str = ",") -> np.ndarray:
-        """Predictions [N, P] of a file as `predict.py` reads it: CSV, .npy or .npz."""
+    def predict_file(self, path: Path, *, delimiter: str | None = None) -> np.ndarray:
+        """Predictions [N, P] of a file as `predict.py` reads it: CSV, .npy or .npz.
+
+        Without a `delimiter` it is the one of the study's own table.
+        """
         if not path.is_file():
             raise UsageError(f"there is no file {path}.", "Name a CSV, .npy or .npz file.")
         with _own_errors():
-            inputs = standalone.read_inputs(path, self.manifest, delimiter)
+            inputs = standalone.read_inputs(path, self.manifest, delimiter or "")
             return standalone.predict(self.session, inputs)
 
 

@@ -28,11 +28,14 @@ except ImportError as error:
     raise SystemExit("predict.py needs two packages: pip install numpy onnxruntime") from error
 
 FORMAT = 1
+MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 BATCH = 1024
 NUMBER = "prediction"
 NUM_SHOWN = 20
-MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]  # as in training
+# How cells are read where the manifest's "reading" does not say otherwise; as in training.
+MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]
+READING = {"missing": MISSING, "decimal": ".", "delimiter": ","}
 
 
 class PredictError(Exception):
@@ -55,7 +58,7 @@ class DamagedError(PredictError):
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What the export says of itself. Raises NoExportError or DamagedError."""
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         number, _ = manifest["format"], manifest["files"][MODEL]["sha256"]
@@ -74,7 +77,7 @@ def read_verified(folder: Path, manifest: Mapping[str, Any], name: str) -> bytes
     What was hashed is what is returned, so that nobody can change the file in between.
     """
     if Path(name).name != name:
-        raise DamagedError(f"{folder / 'manifest.json'} names the file {name!r} outside of it.")
+        raise DamagedError(f"{folder / MANIFEST} names the file {name!r} outside of it.")
     try:
         content = (folder / name).read_bytes()
     except FileNotFoundError as error:
@@ -119,10 +122,8 @@ def describe(predictions: np.ndarray, labels: Sequence[str]) -> list[dict[str, A
     """Each prediction as {label, probabilities}, or as {prediction} where it is a number."""
     if not labels:
         return [{NUMBER: float(row[0])} for row in predictions]
-    probabilities = [dict(zip(labels, map(float, row), strict=True)) for row in predictions]
-    return [
-        {"label": max(each, key=each.__getitem__), "probabilities": each} for each in probabilities
-    ]
+    shares = [dict(zip(labels, map(float, row), strict=True)) for row in predictions]
+    return [{"label": max(each, key=each.__getitem__), "probabilities": each} for each in shares]
 
 
 def encode(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -135,7 +136,7 @@ def encode(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> np
     columns = manifest["signature"]["columns"]
     if rows:
         check_columns(columns, {name for row in rows for name in row})
-    reading = {"missing": MISSING, "decimal": ".", **manifest.get("reading", {})}
+    reading = reading_of(manifest)
     table = np.full((len(rows), len(columns)), np.nan)
     problems = []
     for j, column in enumerate(columns):
@@ -152,6 +153,11 @@ def encode(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> np
         rest = [f"... and {len(problems) - NUM_SHOWN} more"] if problems[NUM_SHOWN:] else []
         raise PredictError("\n".join([*problems[:NUM_SHOWN], *rest]))
     return table
+
+
+def reading_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """How the study's own table was written: `missing` words, `decimal` sign and `delimiter`."""
+    return {**READING, **manifest.get("reading", {})}
 
 
 def check_columns(columns: Sequence[Mapping[str, Any]], present: Iterable[str]) -> None:
@@ -205,12 +211,12 @@ def as_inputs(values: Any, signature: Mapping[str, Any]) -> np.ndarray:
     return inputs
 
 
-def read_inputs(path: Path, manifest: Mapping[str, Any], delimiter: str = ",") -> np.ndarray:
+def read_inputs(path: Path, manifest: Mapping[str, Any], delimiter: str = "") -> np.ndarray:
     """Raw inputs of a file: a CSV file of named columns, or .npy, .npz or CSV of flat images."""
     signature = manifest["signature"]
     if path.suffix.lower() in {".npy", ".npz"}:
         return as_inputs(_read_array(path), signature)
-    names, rows = _read_csv(path, delimiter)
+    names, rows = _read_csv(path, delimiter or reading_of(manifest)["delimiter"])
     if signature["columns"]:
         names = [name.strip() or f"column_{j}" for j, name in enumerate(names, start=1)]
         if len(set(names)) < len(names):
@@ -272,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Predict with the model in this folder.")
     parser.add_argument("input", type=Path, help="CSV with a header; for images also .npy or .npz")
     parser.add_argument("-o", "--output", type=Path, help="CSV to write, else standard output")
-    parser.add_argument("--delimiter", default=",", help="between the cells of the input CSV")
+    parser.add_argument("--delimiter", default="", help="else the one of the study's own table")
     given, folder = parser.parse_args(arguments), Path(__file__).parent
     try:
         manifest = read_manifest(folder)
@@ -283,12 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.output.write_text(text, encoding="utf-8")
         else:
             sys.stdout.write(text)
-    except PredictError as error:
+    except (PredictError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    except OSError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 3
+        return int(getattr(error, "exit_code", 3))
     return 0
 
 

@@ -78,15 +78,16 @@ def _residual(module: Residual, place: Place) -> Layer:
 def _dropout(module: Dropout, place: Place) -> Layer:
     del module
     means, number = place.means, next(place.dropouts)
-    kept: list[Tensor] = []
+    kept: list[Tensor | None] = []
 
     def forward(x_KBF: Tensor) -> Tensor:
         if not means.mode.is_training:
             return x_KBF
-        kept[:] = [means.mask(number, x_KBF[0].numel()).view(x_KBF.shape)]
-        return x_KBF * kept[0]
+        mask = means.mask(number, x_KBF[0].numel())
+        kept[:] = [None if mask is None else mask.view(x_KBF.shape)]
+        return x_KBF if kept[0] is None else x_KBF * kept[0]
 
-    return Layer(forward, lambda g: g * kept[0])
+    return Layer(forward, lambda g: g if kept[0] is None else g * kept[0])
 
 
 def _linear(module: nn.Linear, place: Place) -> Layer:

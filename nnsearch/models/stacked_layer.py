@@ -107,11 +107,12 @@ class Mode:
 class Means(NamedTuple):
     """What layers are built of: weights by name, and `mask(layer, count)` for the next step.
 
-    A mask is float [K, count], one for each dropout in the order of the model's modules.
+    A mask is float [K, count] or None for no dropout; layers are numbered in the order of the
+    model's modules.
     """
 
     weights: Weights
-    mask: Callable[[int, int], Tensor]
+    mask: Callable[[int, int], Tensor | None]
     mode: Mode
     num_trials: int
 

@@ -108,11 +108,15 @@ def duration(seconds: float) -> str:
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
 
 
-def comparison_rows(trials: Sequence[BestTrial]) -> list[dict[str, str]]:
+def comparison_rows(
+    trials: Sequence[BestTrial], *, is_comparable: bool = True
+) -> list[dict[str, str]]:
     """What `comparison` shows, as rows: cell `""` names the row, `"0"`, `"1"` ... the studies."""
     rows = [_row("best trial", [str(each.trial) for each in trials])]
     objectives = dict.fromkeys(each.metric for each in trials)
-    rows += [_row(metric, _objective(trials, metric)) for metric in objectives]
+    rows += [
+        _row(metric, _objective(trials, metric, marks_best=is_comparable)) for metric in objectives
+    ]
     others = dict.fromkeys(key for each in trials for key in each.metrics if key not in objectives)
     rows += [_row(key, [number(each.metrics.get(key)) for each in trials]) for key in others]
     rows += [
@@ -126,13 +130,17 @@ def comparison_rows(trials: Sequence[BestTrial]) -> list[dict[str, str]]:
     return [row for row in rows if any(cell for key, cell in row.items() if key)]
 
 
-def comparison(trials: Sequence[BestTrial], *, width: int = WIDTH) -> str:
+def comparison(
+    trials: Sequence[BestTrial], *, is_comparable: bool = True, width: int = WIDTH
+) -> str:
     """The best trials of several studies side by side; the best value of a metric has a `*`.
 
-    Only values of the same metric and direction are compared.
+    Only values of the same metric and direction are compared, and none without `is_comparable`:
+    that of other rows is another quantity.
     """
     heads = {"": ""} | {str(place): each.study for place, each in enumerate(trials)}
-    return table(comparison_rows(trials), heads, width=width)
+    rows = comparison_rows(trials, is_comparable=is_comparable)
+    return table(rows, heads, width=width)
 
 
 def _row(name: str, cells: Sequence[str]) -> dict[str, str]:
@@ -144,10 +152,10 @@ def _setting(value: Scalar | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else number(value)
 
 
-def _objective(trials: Sequence[BestTrial], metric: str) -> list[str]:
+def _objective(trials: Sequence[BestTrial], metric: str, *, marks_best: bool) -> list[str]:
     mine = [each for each in trials if each.metric == metric and math.isfinite(each.value)]
     best = None
-    if len(mine) > 1 and len({each.direction for each in mine}) == 1:
+    if marks_best and len(mine) > 1 and len({each.direction for each in mine}) == 1:
         pick = max if mine[0].direction == "maximize" else min
         best = pick(each.value for each in mine)
     cells = []

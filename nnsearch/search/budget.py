@@ -6,6 +6,7 @@ from nnsearch.events import Ending, Failed, Finished
 from nnsearch.study.spec import Objective, Search
 
 SAME_ERRORS = 3
+FAILED_IN_A_ROW = 25
 
 
 def stop_reason(search: Search, objective: Objective, endings: Sequence[Ending]) -> str:
@@ -29,7 +30,14 @@ def stop_reason(search: Search, objective: Objective, endings: Sequence[Ending])
     return ""
 
 
-def same_error(endings: Sequence[Ending]) -> str:
-    """The error that every trial so far ended with, once there are three; else empty."""
-    errors = {each.error if isinstance(each, Failed) else "" for each in endings}
-    return errors.pop() if len(endings) >= SAME_ERRORS and len(errors) == 1 else ""
+def too_many_failed(endings: Sequence[Ending]) -> str:
+    """Why failures should stop the study, as a phrase; empty where they should not.
+
+    Three of three with the same error are a mistake in the study, not in a configuration.
+    """
+    errors = [each.error if isinstance(each, Failed) else "" for each in endings]
+    if len(errors) >= SAME_ERRORS and len(set(errors)) == 1 and errors[0]:
+        return f"all {len(errors)} trials so far failed alike: {errors[0]}"
+    if len(errors) >= FAILED_IN_A_ROW and all(errors[-FAILED_IN_A_ROW:]):
+        return f"the last {FAILED_IN_A_ROW} trials failed, the last one with: {errors[-1]}"
+    return ""

@@ -6,6 +6,7 @@ the suggestions are the same with one worker and with two.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -13,17 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnsearch import events
+from nnsearch.crashes import crash_point
 from nnsearch.errors import NothingCompletedError, TrialsFailedError
 from nnsearch.events import Ending, Epoch, Event, Failed, Finished
 from nnsearch.search.asking import Asker
-from nnsearch.search.budget import same_error, stop_reason
+from nnsearch.search.budget import stop_reason, too_many_failed
 from nnsearch.search.ledger import Ledger, asked, record_batch
 from nnsearch.search.pruning import Judge
 from nnsearch.study.folder import StudyFolder
+from nnsearch.study.holders import disk_error, is_of_the_disk
 from nnsearch.study.spec import Objective, Study, TrialSpec
 
 POLL_SECONDS = 0.005
-RETRIES = 2
+RETRIES = 2  # of a job whose worker died
+STALLS = 1  # retries of a job that showed no sign of life
 BATCHES_IN_FLIGHT = 2
 
 Plan = Callable[[Sequence[TrialSpec]], list[list[TrialSpec]]]
@@ -35,8 +39,8 @@ class Means:
     """What the loop is given to work with.
 
     `plan` divides a batch into jobs, `write` puts a job into its folder, `submit` runs the job of a
-    folder, at most `slots` at once; `listen` is told every event, `project` brings the store up to
-    date; `rungs` are the epochs at which a judge, where there is one, is asked.
+    folder, at most `slots` at once, and `kill` ends one that shows no sign of life for
+    `stall_seconds`; `listen` is told every event, `project` brings the store up to date.
     """
 
     plan: Plan
@@ -45,18 +49,26 @@ class Means:
     slots: int
     listen: Callable[[Event], None]
     project: Callable[[Ledger], None]
+    kill: Callable[["Future[None]"], object] = Future.cancel
+    stall_seconds: float = math.inf
     clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True)
 class _Job:
-    """A job under way: its future, how far its events were read, how often it was begun again."""
+    """A job under way: its future, how far its events were read, how often it was begun again.
+
+    `alive_at` is its last sign of life on the means' clock: its beginning, or an event.
+    """
 
     name: str
     trials: list[int]
     future: "Future[None] | None" = None
     offset: int = 0
     retries: int = 0
+    stalls: int = 0
+    alive_at: float = 0.0
+    is_killed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,7 @@ def search(course: Course, spent_seconds: float = 0.0) -> tuple[str, Finished]:
             exhausted = exhausted or _ask(course)
             _submit(course)
         has_news = _read(course)
+        _kill_stalled(course)
         is_idle = not any(job.future for job in course.jobs.values())
         if is_idle and (stop or (exhausted and not course.jobs)):
             break
@@ -137,12 +150,11 @@ def _take_up(course: Course) -> None:
 
 
 def _check_failures(course: Course) -> None:
-    error = same_error(course.ledger.in_order())
-    if error:
-        raise TrialsFailedError(
-            f"all {len(course.ledger.endings)} trials so far failed alike: {error}.",
-            "Correct the study and type the same command; --debug shows the traceback.",
-        )
+    reason = too_many_failed(course.ledger.in_order())
+    if reason:
+        name = course.study.name
+        hint = f"Correct the study; `nnsearch show {name} --trial 0` has the traceback."
+        raise TrialsFailedError(f"{reason}.", hint)
 
 
 def _time_out(course: Course, seconds: float) -> str:
@@ -162,6 +174,7 @@ def _ask(course: Course) -> str:
     left = search.batch if search.trials is None else search.trials - len(ledger.specs)
     drawn = course.asker.ask(ledger, min(search.batch, left))
     if drawn:
+        crash_point("A1")
         record_batch(course.folder, drawn)
         ledger.add_batch(drawn)
         for spec in drawn:
@@ -191,6 +204,7 @@ def _submit(course: Course) -> None:
             break
         if job.future is None:
             job.future = course.means.submit(str(course.folder.job(job.name).root))
+            job.alive_at, job.is_killed = course.means.clock(), False
             running += 1
 
 
@@ -203,7 +217,7 @@ def _read(course: Course) -> bool:
         is_done = job.future.done()  # asked before the file is read: nothing comes after it
         path = course.folder.job(job.name).events
         for line, offset in events.whole_lines(path, job.offset):
-            job.offset = offset
+            job.offset, job.alive_at = offset, course.means.clock()
             has_news = True
             _take(course, job, events.from_line(line))
         if is_done:
@@ -234,15 +248,35 @@ def _close(course: Course, job: _Job) -> None:
     """A job's worker is through with it: begin it again if it died, else let it go."""
     left = [number for number in job.trials if number not in course.ledger.endings]
     error = job.future.exception() if job.future else None
-    if left and job.retries < RETRIES:
-        job.retries += 1
+    if isinstance(error, OSError) and is_of_the_disk(error):
+        raise disk_error(error, course.folder.root)
+    job.retries += 1
+    job.stalls += job.is_killed
+    if left and job.retries <= RETRIES and job.stalls <= STALLS:
         job.future = None
         return
+    reason = f"the worker died {job.retries} times: {error}"
+    if job.is_killed:
+        reason = f"no sign of life for {course.means.stall_seconds:g} s, {job.stalls} times"
     for number in left:
-        failed = Failed(number, time.time(), f"the worker died {job.retries + 1} times: {error}")
+        failed = Failed(number, time.time(), reason)
         _append(course.folder.job(job.name).events, failed)
         _take(course, job, failed)
     del course.jobs[job.name]
+
+
+def _kill_stalled(course: Course) -> None:
+    """End each job that has shown no sign of life for too long; `_close` sees to the rest.
+
+    Only one whose turn has come: a job may wait in the queue before the slots.
+    """
+    now = course.means.clock()
+    for job in course.jobs.values():
+        if job.future is None or not job.future.running():
+            job.alive_at = now
+        elif now - job.alive_at > course.means.stall_seconds and not job.is_killed:
+            job.is_killed = True
+            course.means.kill(job.future)
 
 
 def _append(path: Path, ending: Ending) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnsearch.crashes import crash_point
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -18,11 +20,15 @@ class Home:
 
     @property
     def mlflow_uri(self) -> str:
-        return f"sqlite:///{self.root.resolve() / 'mlflow.db'}"
+        return f"sqlite:///{self.mlflow_database}"
 
     @property
     def artifacts(self) -> Path:
         return self.root.resolve() / "artifacts"
+
+    @property
+    def mlflow_database(self) -> Path:
+        return self.root.resolve() / "mlflow.db"
 
     @property
     def optuna_journal(self) -> Path:
@@ -58,6 +64,25 @@ class StudyFolder:
         return self.root / "result.json"
 
     @property
+    def looks(self) -> Path:
+        """Every look at the test split, the first first."""
+        return self.root / "test.json"
+
+    def test_predictions(self, number: int) -> Path:
+        """`predictions` [N, P] and `targets` [N] of the test split by trial `number`, npz."""
+        return self.root / f"test-{number:05d}.npz"
+
+    @property
+    def workers_log(self) -> Path:
+        """What the workers wrote on standard output and standard error."""
+        return self.root / "workers.log"
+
+    @property
+    def collected(self) -> Path:
+        """The files that `gc` deleted, by the trial they belonged to."""
+        return self.root / "collected.json"
+
+    @property
     def lock(self) -> Path:
         return self.root / "driver.lock"
 
@@ -65,6 +90,9 @@ class StudyFolder:
     def data(self) -> Path:
         """The prepared arrays, one folder a fingerprint."""
         return self.root / "data"
+
+    def prepared(self, fingerprint: str) -> "PreparedFolder":
+        return PreparedFolder(self.data / fingerprint)
 
     @property
     def jobs(self) -> Path:
@@ -74,8 +102,33 @@ class StudyFolder:
     def exports(self) -> Path:
         return self.root / "exports"
 
+    def export(self, number: int) -> Path:
+        """The folder of the export of trial `number`."""
+        return self.exports / f"trial-{number:05d}"
+
     def job(self, name: str) -> "JobFolder":
         return JobFolder(self.jobs / name)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFolder:
+    """The arrays of the three splits and what they are."""
+
+    root: Path
+
+    @property
+    def record(self) -> Path:
+        """Signature, notes and findings, and the hash of each array under `name_of` it."""
+        return self.root / "prepared.json"
+
+    @staticmethod
+    def name_of(part: str, array: str) -> str:
+        """The name of an array within the folder, such as `test/inputs.npy`."""
+        return f"{part}/{array}.npy"
+
+    def array(self, part: str, name: str) -> Path:
+        """`inputs` [N, *shape], `targets` [N] or `rows` [N], the places in the source."""
+        return self.root / self.name_of(part, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +149,11 @@ class JobFolder:
     def verdicts(self) -> Path:
         """The pruner's answers to this job's rungs, appended by the driver."""
         return self.root / "verdicts.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the trials that train together stood."""
+        return self.root / "checkpoint.pt"
 
     def trial(self, number: int) -> "TrialFolder":
         return TrialFolder(self.root / f"trial-{number:05d}")
@@ -134,10 +192,13 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> str:
     temporary = Path(name)
     try:
         write(temporary)
+        crash_point(f"{path.name} written")
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        crash_point(f"{path.name} fsynced")
         temporary.replace(path)
+        crash_point(f"{path.name} renamed")
     finally:
         temporary.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)

@@ -57,6 +57,7 @@ def search_keys(
     timeout: float | str | None = None,
     target: float | None = None,
     patience: Count | None = None,
+    stall_timeout: float | str = 1800.0,
     batch: Count = 8,
     objective: str = "",
     direction: Direction | None = None,
@@ -141,7 +142,8 @@ def bind_search(table: object, setting: Setting) -> Search:
         checked[key] = bind_component(
             kind, name, own, at=(*at, name), named=(*at, key), setting=setting
         )
-    checked["timeout"] = _seconds(checked["timeout"], (*at, "timeout"), setting)
+    for key in ("timeout", "stall_timeout"):
+        checked[key] = _seconds(checked[key], (*at, key), setting)
     return Search(**checked)
 
 

@@ -65,24 +65,33 @@ def _search() -> Schema:
 
 
 def _chosen(kind: str) -> Schema:
-    """A table with `name` or `one_of`, the options shared, and a table an alternative."""
+    """A name alone, or a table with `name` or `one_of`, options shared, and one an alternative."""
     known = _kind(kind)
     names = {"type": "array", "items": _names(kind), "minItems": 1, "uniqueItems": True}
-    keys: dict[str, Schema] = {"name": _names(kind), "one_of": names}
+    fixed: dict[str, Schema] = {"name": _names(kind), "one_of": names}
+    fixed |= {name: _searched(options) for name, options in known.items()}
+    shared: dict[str, Schema] = {}
     for options in known.values():
         for key, option in options.items():
             each = _option(option)
             # alternatives that disagree on an option leave its check to the loading of the study
-            keys[key] = each if keys.get(key, each) == each else {}
-    keys.update({name: _searched(options) for name, options in known.items()})
-    table = _table(keys, has_code=True) | {"not": {"required": ["name", "one_of"]}}
+            shared[key] = each if shared.get(key, each) == each else {}
     own_code = {"type": "string", "pattern": CODE}
     of_own_code = [
         {"properties": {"name": own_code}, "required": ["name"]},
         {"properties": {"one_of": {"contains": own_code}}, "required": ["one_of"]},
     ]
-    # the options of a function in the user's own file are not known here
-    return {"anyOf": [_names(kind), table, {"type": "object", "anyOf": of_own_code}]}
+    return {
+        # outside anyOf, so that an editor marks the one wrong key and not the whole table
+        "properties": fixed,
+        "not": {"required": ["name", "one_of"]},
+        "anyOf": [
+            _names(kind),
+            _table({**shared, **{key: {} for key in fixed}}, has_code=True),
+            # the options of a function in the user's own file are not known here
+            {"type": "object", "anyOf": of_own_code},
+        ],
+    }
 
 
 def _kind(kind: str) -> dict[str, Mapping[str, Option]]:

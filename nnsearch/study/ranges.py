@@ -1,7 +1,7 @@
 """Check one value of a study file: a literal or a range. Knows no component, only what fits."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,8 @@ from nnsearch.study.complaints import (
 from nnsearch.study.spec import Choice, FloatRange, IntRange, Range
 
 MAX_CHOICES = 256
+# A range of more values is checked at its ends only.
+MAX_CHECKED = 1000
 KINDS = ("int", "float", "choice")
 KEYS = (*KINDS, "log", "step")
 
@@ -91,7 +93,7 @@ def _choice(table: Mapping[str, Any], spot: Spot) -> Choice | None:
     return Choice(tuple(choices)) if len(spot.complaints.found) == before else None
 
 
-def _interval(kind: str, table: Mapping[str, Any], spot: Spot) -> Range | None:
+def _interval(kind: str, table: Mapping[str, Any], spot: Spot) -> IntRange | FloatRange | None:
     ends = _ends(kind, table[kind], spot)
     log, step = table.get("log", False), table.get("step")
     if not isinstance(log, bool):
@@ -117,8 +119,35 @@ def _interval(kind: str, table: Mapping[str, Any], spot: Spot) -> Range | None:
     if len(spot.complaints.found) > before:
         return None
     if kind == "int":
-        return IntRange(int(low), int(high), log=log, step=step or 1)
-    return FloatRange(low, high, log=log, step=None if step is None else float(step))
+        found: IntRange | FloatRange = IntRange(int(low), int(high), log=log, step=step or 1)
+    else:
+        found = FloatRange(low, high, log=log, step=None if step is None else float(step))
+    return None if _has_misfit(_values(found), spot) else found
+
+
+def _values(interval: IntRange | FloatRange) -> list[int] | list[float]:
+    """Every value that may be drawn; none where they are too many, or not countable."""
+    if interval.step is None:
+        return []
+    low, step = Decimal(str(interval.low)), Decimal(str(interval.step))
+    number = int((Decimal(str(interval.high)) - low) / step) + 1
+    if number > MAX_CHECKED:
+        return []
+    if isinstance(interval, IntRange):
+        return list(range(interval.low, interval.high + 1, interval.step))
+    return [float(low + place * step) for place in range(number)]
+
+
+def _has_misfit(values: Sequence[int | float], spot: Spot) -> bool:
+    """Whether a value between two good ends does not fit; the first is noted."""
+    faults = {value: fault for value in values if (fault := spot.fits(value))}
+    if not faults:
+        return False
+    value, fault = next(iter(faults.items()))
+    good = [each for each in values if each not in faults]
+    hint = f"Write choice = {show(good)}."
+    spot.add("E201", f"the value {value} in the range {spot.subject}: {fault}.", hint)
+    return True
 
 
 def _ends(kind: str, ends: object, spot: Spot) -> tuple[int, int] | tuple[float, float] | None:

@@ -116,6 +116,7 @@ class Search:
     timeout: float | None = None
     target: float | None = None
     patience: int | None = None
+    stall_timeout: float = 1800.0
     batch: int = 8
     objective: str = ""
     direction: Direction | None = None

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from nnsearch.crashes import crash_point
+
 Content = bytes | str | dict[str, object] | Path
 MANIFEST = "manifest.json"
 
@@ -44,6 +46,7 @@ def _fill(folder: Path, contents: Mapping[str, Content]) -> None:
             path.write_bytes(raw)
             sha256 = hashlib.sha256(raw).hexdigest()
         manifest[name] = {"size": path.stat().st_size, "sha256": sha256}
+        crash_point("C2")
     (folder / MANIFEST).write_bytes(_bytes(dict(manifest)))
 
 

@@ -70,6 +70,8 @@ def how_far(tally: Tally, goal: Goal, now: float) -> str:
         parts.append(f"{here / seconds * 60:.3g} trials/min")
         if goal.num_trials and goal.num_trials > num_ended:
             parts.append(f"{_clock((goal.num_trials - num_ended) * seconds / here)} left")
+    elif not tally.running and num_ended != goal.num_trials:
+        parts.append("starting")
     return ", ".join(parts)
 
 
@@ -79,7 +81,8 @@ def best_so_far(tally: Tally, goal: Goal) -> str:
         return ""
     params = list(tally.params.get(tally.best_trial, {}).items())
     few = " ".join(
-        f"{name.rpartition('.')[2]}={_short(each)}" for name, each in params[:MAX_PARAMS]
+        f"{name.removesuffix('.name').rpartition('.')[2]}={_short(each)}"
+        for name, each in params[:MAX_PARAMS]
     )
     more = " ..." if len(params) > MAX_PARAMS else ""
     told = f": {few}{more}" if few else ""
@@ -133,6 +136,7 @@ def _bar(
 ) -> Iterator[Callable[[Event], None]]:
     from rich.console import Console, Group
     from rich.live import Live
+    from rich.padding import Padding
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
@@ -141,7 +145,9 @@ def _bar(
     def picture() -> Group:
         bar = ProgressBar(goal.num_trials, len(tally.ended), width=40, pulse=not goal.num_trials)
         lines = (how_far(tally, goal, clock()), best_so_far(tally, goal))
-        return Group(bar, *(Text(line, overflow="ellipsis", no_wrap=True) for line in lines))
+        # a bar ends no line of its own, a padded one does
+        alone = Padding(bar, 0, expand=False)
+        return Group(alone, *(Text(line, overflow="ellipsis", no_wrap=True) for line in lines))
 
     def listen(event: Event) -> None:
         nonlocal tally

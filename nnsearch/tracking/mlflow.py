@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from nnsearch.errors import StoreError
 from nnsearch.events import Event
 from nnsearch.study.folder import StudyFolder, TrialFolder
+from nnsearch.study.holders import held_by
 from nnsearch.study.spec import Objective, Study
 from nnsearch.tracking.outbox import Barrier, Close, Outbox, deliver
 from nnsearch.tracking.runs import Picture, Subject
-from nnsearch.tracking.store import Store, open_store, shown
+from nnsearch.tracking.store import Store, open_store, shown, sqlite_path
 
 SLOW_SECONDS = 5.0
 
@@ -61,11 +62,12 @@ def mlflow_listener(
     uid: str = "",
     patience_seconds: float = 60.0,
     flush_seconds: float = 5.0,
+    ends_as: str = "FINISHED",
     clock: Callable[[], float] = time.time,
 ) -> Iterator[MlflowListener]:
     """A listener that writes one run a trial below one run a study.
 
-    On leaving, everything is delivered and the study's run is FINISHED, or KILLED where Ctrl-C or
+    On leaving, everything is delivered and the study's run is `ends_as`, or KILLED where Ctrl-C or
     another exit left, or FAILED after an error; trials that have not ended are KILLED and go on
     when the same events are fed again. Raises StoreError, with how many items are missing, where
     that takes longer than `patience_seconds`; where an error is on its way already, it only warns.
@@ -93,14 +95,14 @@ def mlflow_listener(
         if not outbox.finished.is_set():
             warn(_missing(outbox, place, folder))
         raise
-    _close(outbox, "FINISHED", patience_seconds, complain)
+    _close(outbox, ends_as, patience_seconds, complain)
     if outbox.bugs:
         raise outbox.bugs[0]
     if outbox.rejected or not outbox.finished.is_set():
         raise StoreError(_missing(outbox, place, folder), _NEXT)
 
 
-_NEXT = "Type the same command once more when MLflow takes it again; what is missing is sent then."
+_NEXT = "`nnsearch sync` sends what is missing when MLflow takes it again."
 
 
 def _close(
@@ -115,12 +117,14 @@ def _close(
 
 
 def _missing(outbox: Outbox, place: str, folder: StudyFolder) -> str:
+    path = sqlite_path(place)
+    holder = held_by(path) if path else ""
     reasons = [*outbox.rejected.values(), *outbox.trouble, *map(repr, outbox.bugs)]
     reason = f" ({reasons[0]})" if reasons else ""
     number = max(1, outbox.pending())
     items = "1 item" if number == 1 else f"{number} items"
     return (
-        f"{items} could not be delivered to MLflow at {place}{reason}."
+        f"{items} could not be delivered to MLflow at {place}{holder}{reason}."
         f" All of them are recorded in {folder.root}."
     )
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from nnsearch.crashes import crash_point
 from nnsearch.events import Epoch, Failed, Finished, Tested
 from nnsearch.study.folder import TrialFolder
 from nnsearch.study.spec import Objective, Study
@@ -64,8 +65,10 @@ def write_trial(store: Store, subject: Subject, trial: Trial) -> None:
         _write_files(store, subject, trial, run)
     _write_values(store, trial, run)
     if trial.ending is not None:
+        crash_point("C3")
         state, status = STATES[type(trial.ending)]
         _terminate(store, trial.asked.uid, status, at=trial.ending.at, state=state)
+        crash_point("C4")
 
 
 def interrupt_run(store: Store, uid: str, *, at: float) -> None:
@@ -168,6 +171,7 @@ def _create(
             store.experiment_id, start_time=milliseconds(at), tags=tags, run_name=name
         )
         run = Run(made.info.run_id, made.info.artifact_uri, state=tags.get("nnsearch.state", ""))
+        crash_point("A3")
     store.runs[uid] = run
     store.doubtful.discard(uid)
     return run

@@ -95,6 +95,11 @@ def shown(uri: str) -> str:
     return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
 
 
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite store; None for any other."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
 def import_mlflow() -> None:
     """Import MLflow, which takes seconds, as we want it: silent, and without retries of its own."""
     for name, value in _ENVIRONMENT.items():
@@ -112,7 +117,7 @@ def open_store(
     import_mlflow()
     from mlflow import MlflowClient
 
-    path = _sqlite_path(uri)
+    path = sqlite_path(uri)
     with _alone_in(path.parent if path else None):
         if path and not path.exists():
             _make_schema(path)
@@ -189,10 +194,6 @@ def _one_of(client: "MlflowClient", first: Run, second: Run) -> Run:
     kept, other = (second, first) if second.is_over and not first.is_over else (first, second)
     client.delete_run(other.id)
     return kept
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 @contextlib.contextmanager

@@ -24,12 +24,13 @@ def predict(
 
 
 def forward(model: nn.Module, inputs: Tensor, precision: str = "float32") -> Tensor:
-    """The model's raw outputs [N, O] in float32, in evaluation mode, without gradients."""
+    """The model's raw outputs [N, O], in evaluation mode, without gradients."""
     model.eval()
     is_mixed = precision == "bfloat16"
     with torch.no_grad(), torch.autocast(inputs.device.type, torch.bfloat16, enabled=is_mixed):
         chunks = [model(chunk) for chunk in inputs.split(ROWS_AT_ONCE)]
-    return torch.cat(chunks).float()
+    outputs = torch.cat(chunks)
+    return outputs.float() if is_mixed else outputs
 
 
 def save_predictions(

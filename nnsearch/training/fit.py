@@ -75,15 +75,20 @@ def prepare(trial: TrialSpec, material: Material, code: Path) -> Pupil:
     model = build_model(trial, material, code)
     make = components.load("optimizers", trial.optimizer.name, root=code, allow_code=True)
     optimizer: torch.optim.Optimizer = make(model.parameters(), **trial.optimizer.options)
+    rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
+    factor = make_factor(trial, chosen, material, code)
+    return Pupil(model, optimizer, factor, rates, chosen, material, trial.seed)
+
+
+def make_factor(trial: TrialSpec, chosen: Recipe, material: Material, code: Path) -> Factor:
+    """The schedule as a function of the step, from 0, and of the validation losses so far."""
     schedule = components.load("schedules", trial.schedule.name, root=code, allow_code=True)
-    steps = len(batches(len(material.train), chosen.batch_size))
-    total = steps * chosen.epochs
+    total = len(batches(len(material.train), chosen.batch_size)) * chosen.epochs
 
     def factor(step: int, losses: Sequence[float]) -> float:
         return float(schedule(step, total, losses, **trial.schedule.options))
 
-    rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
-    return Pupil(model, optimizer, factor, rates, chosen, material, trial.seed)
+    return factor
 
 
 def fit(pupil: Pupil, objective: Objective, number: int, past: dict[str, Any] | None = None) -> Run:
@@ -104,10 +109,10 @@ def fit(pupil: Pupil, objective: Objective, number: int, past: dict[str, Any] | 
             "train/loss": train_loss,
             "valid/loss": valid_loss,
             "lr": float(pupil.optimizer.param_groups[0]["lr"]),
-            **_valid(pupil.material.task.metrics(predictions, pupil.material.valid_raw)),
+            **valid_metrics(pupil.material.task.metrics(predictions, pupil.material.valid_raw)),
         }
         losses.append(valid_loss)
-        if kept is None or _improves(pupil.recipe, objective, metrics, kept):
+        if kept is None or improves(pupil.recipe, objective, metrics, kept.metrics):
             kept = Kept(epoch, metrics, predictions, _weights(pupil.model))
         event = Epoch(number, epoch, time.time(), time.perf_counter() - start, metrics)
         best = kept
@@ -144,7 +149,7 @@ def _train_epoch(pupil: Pupil, epoch: int, valid_losses: Sequence[float]) -> flo
     device = pupil.material.train.device
     rows = order(len(pupil.material.train), pupil.seed, epoch).to(device)
     slices = batches(len(rows), pupil.recipe.batch_size)
-    losses = torch.zeros(len(slices), device=device)
+    losses = pupil.material.train.new_zeros(len(slices))
     first = (epoch - 1) * len(slices)
     for index, chosen in enumerate(slices):
         factor = pupil.factor(first + index, valid_losses)
@@ -166,7 +171,8 @@ def _step(pupil: Pupil, rows: Tensor) -> Tensor:
     is_mixed = chosen.precision == "bfloat16"
     with torch.autocast(rows.device.type, torch.bfloat16, enabled=is_mixed):
         outputs = pupil.model(material.train[rows])
-    loss = material.task.losses(outputs.float(), material.train_targets[rows]).mean()
+    outputs = outputs.float() if is_mixed else outputs
+    loss = material.task.losses(outputs, material.train_targets[rows]).mean()
     parameters = list(pupil.model.parameters())
     penalty = chosen.l1 * sum((each.abs().sum() for each in parameters), torch.zeros(()))
     (loss + penalty.to(loss.device) if chosen.l1 else loss).backward()
@@ -178,15 +184,19 @@ def _step(pupil: Pupil, rows: Tensor) -> Tensor:
     return loss.detach()
 
 
-def _improves(chosen: Recipe, objective: Objective, metrics: dict[str, float], kept: Kept) -> bool:
-    value, best = metrics[objective.key], kept.metrics[objective.key]
+def improves(
+    chosen: Recipe, objective: Objective, metrics: dict[str, float], kept: dict[str, float]
+) -> bool:
+    """Whether an epoch with these metrics takes the place of the one that was kept."""
+    value, best = metrics[objective.key], kept[objective.key]
     if not chosen.restore_best or math.isnan(best):
         return True
     margin = chosen.min_delta if objective.direction == "maximize" else -chosen.min_delta
     return objective.better(value, best + margin)
 
 
-def _valid(metrics: dict[str, float]) -> dict[str, float]:
+def valid_metrics(metrics: dict[str, float]) -> dict[str, float]:
+    """The task's metrics under their names in events."""
     return {f"valid/{name}": value for name, value in metrics.items()}
 
 

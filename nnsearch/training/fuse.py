@@ -1,10 +1,57 @@
-"""Which trials may share one job. Pure: trials in, groups of trials out."""
+"""Which trials share a program. Pure: trials in, groups of trials out.
+
+Two trials go together where their networks have the same shape: they may differ in rates, dropout,
+penalties, limits, label smoothing, optimizer, schedule, patience and number of epochs. Knows no
+torch: whether a network has a stacked form is seen when it is built.
+"""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from nnsearch.study.spec import TrialSpec
+from nnsearch import components
+from nnsearch.study.spec import TrialSpec, digest
+
+# Above this the weights of all trials leave a core's cache; measured in tests/benchmarks.
+MOST = {"linear": 16, "mlp": 16, "cnn": 4}
+
+# Of [training], what all trials of a program have in common.
+SHARED = ("batch_size", "precision", "device")
 
 
 def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
-    """The jobs of a batch, in the order in which they should run: for now each trial alone."""
-    return [[trial] for trial in trials]
+    """The jobs of a batch: groups of trials of one shape, in the order of their first trials."""
+    groups: dict[str, list[TrialSpec]] = {}
+    jobs: list[list[TrialSpec]] = []
+    for trial in trials:
+        key = shape_of(trial)
+        group = groups.get(key)
+        if not key or group is None or len(group) >= MOST[trial.model.name]:
+            group = groups[key] = []
+            jobs.append(group)
+        group.append(trial)
+    return jobs
+
+
+def can_fuse(trial: TrialSpec) -> bool:
+    """Whether the trial may share a program with others, or be one by itself."""
+    parts = {"optimizers": trial.optimizer, "tasks": trial.task}
+    are_ours = all(part.name in components.BUILTINS[kind] for kind, part in parts.items())
+    options = trial.training.options
+    is_plain = options.get("precision", "float32") == "float32" and options.get("fuse", True)
+    return trial.model.name in MOST and are_ours and bool(is_plain)
+
+
+def shape_of(trial: TrialSpec) -> str:
+    """Equal for trials that can share a program; empty for one that is trained alone.
+
+    An option of a model that is a real number, such as a rate, is taken to leave the shape as it
+    is; if it does not, the group is found out when it is built and its trials are trained alone.
+    """
+    if not can_fuse(trial):
+        return ""
+    structure = {
+        name: value for name, value in trial.model.options.items() if not isinstance(value, float)
+    }
+    shared = {name: trial.training.options.get(name) for name in SHARED}
+    transforms = [asdict(each) for each in trial.transforms]
+    return digest([trial.model.name, structure, trial.task.name, transforms, shared])

@@ -1,7 +1,7 @@
 """What a trial trains on: transformed, encoded, resident on the device. Sees no test row."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ class Material:
         return tuple(self.train.shape[1:])
 
 
+MaterialOf = Callable[[TrialSpec], Material]
+
+
 def gather(trial: TrialSpec, data: Path, code: Path, device: torch.device) -> Material:
     """Read the train and valid splits of `data`, fit the transforms on train, apply them to both.
 
@@ -48,8 +51,7 @@ def gather(trial: TrialSpec, data: Path, code: Path, device: torch.device) -> Ma
     """
     train, valid = open_part(data, "train"), open_part(data, "valid")
     transforms = fit_transforms(trial.transforms, train, code)
-    make_task = components.load("tasks", trial.task.name, root=code, allow_code=True)
-    task: Task = make_task(np.asarray(train.targets), **trial.task.options)
+    task = _make_task(trial, train, code)
     raw = np.asarray(valid.targets)
     return Material(
         task=task,
@@ -60,6 +62,25 @@ def gather(trial: TrialSpec, data: Path, code: Path, device: torch.device) -> Ma
         valid_targets=task.encode(raw).to(device),
         valid_raw=raw,
     )
+
+
+def with_task(material: Material, trial: TrialSpec, data: Path, code: Path) -> Material:
+    """The same inputs for a trial of another task, or of other options of the task."""
+    train, valid = open_part(data, "train"), open_part(data, "valid")
+    task = _make_task(trial, train, code)
+    device = material.train.device
+    return replace(
+        material,
+        task=task,
+        train_targets=task.encode(np.asarray(train.targets)).to(device),
+        valid_targets=task.encode(np.asarray(valid.targets)).to(device),
+    )
+
+
+def _make_task(trial: TrialSpec, train: Examples, code: Path) -> Task:
+    make = components.load("tasks", trial.task.name, root=code, allow_code=True)
+    task: Task = make(np.asarray(train.targets), **trial.task.options)
+    return task
 
 
 def fit_transforms(chosen: Sequence[Component], train: Examples, code: Path) -> nn.Sequential:

@@ -25,6 +25,7 @@ class Recipe:
     precision: Precision
     device: str
     checkpoint_seconds: float
+    fuse: bool
 
 
 def recipe(
@@ -40,6 +41,7 @@ def recipe(
     precision: Precision = "float32",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     checkpoint_seconds: NonNegative = 30.0,
+    fuse: bool = True,
 ) -> Recipe:
     """At most `epochs` passes over the training split in shuffled batches.
 
@@ -48,7 +50,9 @@ def recipe(
     clipped to a total norm of `clip_norm` and to single values of `clip_value` (0: not). `l1` is
     the weight of the sum of absolute weights in the loss. With `precision = "bfloat16"` the
     forward pass runs in mixed precision. `device = "auto"` takes a GPU where there is one. A
-    checkpoint is due `checkpoint_seconds` after the last.
+    checkpoint is due `checkpoint_seconds` after the last. Trials of one shape train together, in
+    one batched program; with `fuse = false` each trains alone, which is slower and gives the same
+    numbers but for rounding.
     """
     return Recipe(
         epochs=epochs,
@@ -62,4 +66,5 @@ def recipe(
         precision=precision,
         device=device,
         checkpoint_seconds=checkpoint_seconds,
+        fuse=fuse,
     )

@@ -1,0 +1,121 @@
+"""The trials of a job as one program: fused. Knows not how an epoch is trained."""
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nnsearch.events import Ending, Epoch, Failed, Pruned
+from nnsearch.models.stacked_layer import NotStackableError
+from nnsearch.study.spec import TrialSpec
+from nnsearch.training import checkpoint
+from nnsearch.training.account import Account, await_verdicts, finish, one_line, record
+from nnsearch.training.alone import started, train_alone
+from nnsearch.training.fit_many import Round, fit_many
+from nnsearch.training.group import Group, Member, make_group
+from nnsearch.training.material import MaterialOf
+
+
+@dataclass(slots=True)
+class _Lesson:
+    """A group under way: its members by number, and the seconds that each has cost so far."""
+
+    account: Account
+    members: dict[int, Member]
+    seconds: dict[int, float]
+    saved: float = field(default_factory=time.monotonic)
+
+
+def train_together(trials: Sequence[TrialSpec], material_of: MaterialOf, account: Account) -> None:
+    """Train the trials as one program and record each ending.
+
+    Trials that have no stacked form or differ in shape are trained alone.
+    """
+    try:
+        _train(make_group(trials, material_of, account.code), account)
+    except NotStackableError:
+        for trial in trials:
+            train_alone(trial, material_of, account)
+    except Exception as error:  # noqa: BLE001 - recorded, once it is known whose error it is
+        if len(trials) == 1:
+            details = traceback.format_exc()
+            record(account.folder, Failed(trials[0].number, time.time(), one_line(error), details))
+        else:
+            _train_apart(trials, material_of, account)
+    checkpoint.remove(account.folder.checkpoint)
+
+
+def _train_apart(trials: Sequence[TrialSpec], material_of: MaterialOf, account: Account) -> None:
+    """One after another: one of them has an error, or together they need too much memory.
+
+    What was recorded of their epochs is recorded again, with the same numbers.
+    """
+    checkpoint.remove(account.folder.checkpoint)
+    ended = account.ended()
+    for trial in trials:
+        if trial.number not in ended:
+            train_together([trial], material_of, account)
+
+
+def _train(group: Group, account: Account) -> None:
+    members = {member.number: member for member in group.members}
+    lesson = _Lesson(account, members, dict.fromkeys(members, 0.0))
+    past = checkpoint.load(account.folder.checkpoint)
+    first = 1 if past is None else past["epoch"] + 1
+    count = sum(each.numel() for each in group.template.parameters())
+    device = group.weights.values.device
+    record(
+        account.folder,
+        *(started(members[n].trial, first, device, count) for n in sorted(members)),
+    )
+    run = fit_many(group, account.objective, past)
+    try:
+        each = next(run)
+        while True:
+            each = run.send(_take(lesson, each))
+    except StopIteration:
+        return
+
+
+def _take(lesson: _Lesson, taken: Round) -> set[int]:
+    """Record what an epoch brought; the numbers of the trials that ended with it."""
+    account = lesson.account
+    for event in taken.events:
+        lesson.seconds[event.trial] += event.seconds
+    failed = [Failed(number, time.time(), error) for number, error in taken.failed.items()]
+    record(account.folder, *taken.events, *failed)
+    pruned = _pruned(lesson, taken.events)
+    endings: list[Ending] = [
+        Pruned(
+            event.trial,
+            time.time(),
+            event.epoch,
+            event.metrics[account.objective.key],
+            lesson.seconds[event.trial],
+        )
+        for event in taken.events
+        if event.trial in pruned
+    ]
+    for number, kept in taken.finished.items():
+        if number not in pruned:
+            material, seconds = lesson.members[number].material, lesson.seconds[number]
+            endings.append(finish(account, number, kept, material, seconds=seconds))
+    if endings:
+        record(account.folder, *endings)
+    _save_if_due(lesson, taken)
+    return pruned
+
+
+def _pruned(lesson: _Lesson, events: Sequence[Epoch]) -> set[int]:
+    epoch = events[0].epoch if events else 0
+    if epoch not in lesson.account.rungs:
+        return set()
+    asked = {event.trial for event in events if epoch < lesson.members[event.trial].recipe.epochs}
+    return await_verdicts(lesson.account.folder, asked, epoch) if asked else set()
+
+
+def _save_if_due(lesson: _Lesson, taken: Round) -> None:
+    due = min(member.recipe.checkpoint_seconds for member in lesson.members.values())
+    if taken.events and time.monotonic() - lesson.saved >= due:
+        checkpoint.save(lesson.account.folder.checkpoint, taken.snapshot())
+        lesson.saved = time.monotonic()

@@ -1,0 +1,66 @@
+"""The commands that look after what runs left behind: doctor, sync and gc. They train nothing.
+
+As in `cli`, each is one call into commands, and heavy packages are imported inside.
+"""
+
+from typing import Annotated
+
+import typer
+
+from nnsearch.errors import IntegrityError
+from nnsearch.terminal import MLRUNS, Home, Json, OneStudy, Storage, say
+from nnsearch.terminal import show as print_
+
+
+def doctor(
+    study: OneStudy = None,
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 6 on any problem.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="First make damaged stores again.")
+    ] = False,
+    storage: Storage = "",
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Check this machine, and that all records and stores agree."""
+    from nnsearch.commands.doctor import as_document, as_text, doctor
+
+    if rebuild:
+        from nnsearch.commands.rebuild import rebuild as make_again
+
+        for kept in make_again(home=home, storage=storage, warn=say):
+            say(f"damaged, and kept as {kept}")
+    diagnosis = doctor(study, home=home, storage=storage)
+    print_(as_document(diagnosis) if as_json else as_text(diagnosis))
+    if strict and diagnosis.num_problems:
+        raise IntegrityError(f"{diagnosis.num_problems} checks found a problem.", "See above.")
+
+
+def sync(
+    study: OneStudy = None,
+    *,
+    storage: Storage = "",
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Deliver to MLflow what it could not take before."""
+    from nnsearch.commands.delivery import as_document, as_text, sync
+
+    done = sync(study, home=home, storage=storage, warn=say)
+    print_(as_document(done) if as_json else as_text(done))
+
+
+def gc(
+    study: OneStudy = None,
+    *,
+    keep: Annotated[int, typer.Option(help="How many of the best trials stay whole.")] = 5,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete, and do not only list.")] = False,
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """List, or delete, the weights of all but the best trials."""
+    from nnsearch.commands.gc import as_document, as_text, gc
+
+    collected = gc(study, home=home, keep=keep, apply=apply)
+    print_(as_document(collected) if as_json else as_text(collected))

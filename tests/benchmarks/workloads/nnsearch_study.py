@@ -1,0 +1,42 @@
+"""nnsearch on a workload's own study file: everything on that a person gets by `nnsearch run`.
+
+The data that is prepared for the others only says how much arithmetic there was: the study reads
+and divides its source itself. Options are settings of the study, as for `--set`.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from work import Configuration, task_from, tell
+
+from nnsearch import Options, run
+
+
+def main() -> None:
+    """Run the study in the working folder and tell what it came to."""
+    task = task_from(sys.argv[1:])
+    began = time.perf_counter()
+    study = Path(__file__).resolve().with_name(f"{task.workload}.toml")
+    overrides = [f"training.epochs={task.epochs}", *task.options]
+    if task.workload == "w2" and "FASHION_MNIST" in os.environ:
+        overrides.append(f"data.idx.data_root={os.environ['FASHION_MNIST']}")
+    options = Options(overrides=tuple(overrides), trials=task.trials, home=Path("mlruns"))
+    result = run(study, options, warn=logging.getLogger("nnsearch").warning)
+    tell(task, list(configurations(Path(result.folder))), result.conclusion.best.value, began)
+
+
+def configurations(folder: Path) -> Iterator[Configuration]:
+    """What was drawn, under the names that the peers use."""
+    for line in (folder / "trials.jsonl").read_text().splitlines():
+        for trial in json.loads(line):
+            params = {key.partition(".")[2]: value for key, value in trial["params"].items()}
+            yield {**params, "optimizer": params.pop("name")}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Processes that are killed, stopped, interrupted or started twice; then the same command."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from rig import (
+    NAIVE,
+    OURS,
+    assert_nothing_lost,
+    base,
+    complete,
+    end,
+    events_of,
+    home,
+    is_alive,
+    kill_group,
+    lost,
+    make_home,
+    start,
+    table,
+    wait_for,
+    workers,
+)
+
+__all__ = ["base", "home"]  # fixtures
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+slow = pytest.mark.slow
+
+
+@pytest.fixture
+def long(own_folder: Path, base: Path) -> Path:
+    """A study of which each trial takes some seconds, whoever trains it."""
+    return make_home(own_folder, base, model="parts.py:slow", epochs=8)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_mid_epoch_goes_on_from_its_checkpoint(long: Path) -> None:
+    driver = start(OURS, long, "--workers", "1")
+    wait_for(lambda: len(events_of(long, "Epoch")) >= 3)
+    (worker,) = workers(driver.pid)
+    os.kill(worker, signal.SIGKILL)
+    begun = time.monotonic()
+    wait_for(lambda: [each for each in workers(driver.pid) if each != worker])
+    assert time.monotonic() - begun < 2
+    assert end(driver)[0] == 0
+    starts = events_of(long, "Started")
+    again = [each for each in starts if each["trial"] == 0]
+    assert len(starts) == 6
+    assert len(again) == 2
+    assert again[1]["epoch"] > 1
+    assert_nothing_lost(long)
+
+
+@pytest.mark.parametrize(
+    "delay", [pytest.param(0.0, marks=slow), 0.01, pytest.param(0.1, marks=slow)]
+)
+def test_workers_killed_as_they_start_are_replaced(delay: float, home: Path, base: Path) -> None:
+    driver = start(OURS, home)
+    wait_for(lambda: workers(driver.pid))
+    time.sleep(delay)
+    for worker in workers(driver.pid):
+        os.kill(worker, signal.SIGKILL)
+    code, errors = end(driver)
+    assert code == 0, errors
+    assert_nothing_lost(home, base)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["driver", "all"])
+def test_a_killed_driver_takes_its_workers_along(whom: str, long: Path) -> None:
+    driver = start(OURS, long)
+    wait_for(lambda: len(events_of(long, "Epoch")) >= 3)
+    left = workers(driver.pid)
+    assert left
+    for pid in (driver.pid, *(left if whom == "all" else ())):
+        os.kill(pid, signal.SIGKILL)
+    begun = time.monotonic()
+    wait_for(lambda: not any(map(is_alive, left)), 5)
+    assert time.monotonic() - begun < 2
+    driver.communicate()
+    before = table(long)
+    complete(OURS, long)
+    assert {number: table(long)[number] for number in before} == before
+    assert_nothing_lost(long)
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_dies_with_its_driver_too(long: Path) -> None:
+    driver = start(OURS, long)
+    wait_for(lambda: len(events_of(long, "Epoch")) >= 1)
+    left = workers(driver.pid)
+    for worker in left:
+        os.kill(worker, signal.SIGSTOP)
+    driver.kill()
+    driver.communicate()
+    wait_for(lambda: not any(map(is_alive, left)), 5)
+    complete(OURS, long)
+    assert_nothing_lost(long)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=slow)])
+def test_a_signal_ends_within_its_time_and_nothing_is_lost(
+    number: signal.Signals, long: Path
+) -> None:
+    driver = start(OURS, long)
+    wait_for(lambda: len(events_of(long, "Epoch")) >= 3)
+    left = workers(driver.pid)
+    begun = time.monotonic()
+    driver.send_signal(number)
+    code, errors = end(driver)
+    assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], errors
+    assert time.monotonic() - begun < 30
+    assert not any(map(is_alive, left))
+    assert errors.splitlines()[-1].endswith("Nothing is lost: type the same command to go on.")
+    assert "Traceback" not in errors
+    complete(OURS, long)
+    assert_nothing_lost(long)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [2, 5])
+def test_an_impatient_ctrl_c_ends_at_once(times: int, long: Path) -> None:
+    driver = start(OURS, long)
+    wait_for(lambda: len(events_of(long, "Epoch")) >= 3)
+    left = workers(driver.pid)
+    for _ in range(times):
+        driver.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    begun = time.monotonic()
+    code, errors = end(driver)
+    assert time.monotonic() - begun < 4  # 2 s on a machine that does nothing else
+    assert code == 130, errors
+    wait_for(lambda: not any(map(is_alive, left)), 5)
+    complete(OURS, long)
+    assert_nothing_lost(long)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.3, 1.0, 2.0, 4.0])
+def test_ctrl_c_while_it_starts(delay: float, home: Path, base: Path) -> None:
+    driver = start(OURS, home)
+    time.sleep(delay)
+    driver.send_signal(signal.SIGINT)
+    code, errors = end(driver, 30)
+    assert code in {130, -signal.SIGINT}, (code, errors)
+    complete(OURS, home)
+    assert_nothing_lost(home, base)
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_is_given_up_and_never_writes_again(own_folder: Path, base: Path) -> None:
+    home = make_home(own_folder, base, model="parts.py:slow", epochs=4, search="stall_timeout = 15")
+    driver = start(OURS, home, "--workers", "1")
+    wait_for(lambda: len(events_of(home, "Epoch")) >= 2)
+    (worker,) = workers(driver.pid)
+    os.kill(worker, signal.SIGSTOP)
+    wait_for(lambda: not is_alive(worker), 60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, signal.SIGCONT)
+    code, errors = end(driver)
+    assert code == 0, errors
+    assert_nothing_lost(home)
+
+
+@pytest.mark.parametrize("again", [0, *(pytest.param(each, marks=slow) for each in range(1, 20))])
+def test_of_two_drivers_one_runs_and_one_names_it(again: int, home: Path) -> None:
+    both = [start(OURS, home), start(OURS, home)]
+    wait_for(lambda: any(each.poll() is not None for each in both))
+    (second,) = [each for each in both if each.poll() is not None]
+    (first,) = [each for each in both if each is not second]
+    _, errors = second.communicate()
+    assert second.returncode == 4, errors
+    assert f"is being run by process {first.pid}" in errors
+    kill_group(first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_without_protection_a_signal_loses_something(number: signal.Signals, home: Path) -> None:
+    driver = start(NAIVE, home, env={"NAIVE_FAULT": "slow"})
+    wait_for(lambda: list(home.glob("checkpoint-1.npy")))
+    driver.send_signal(number)
+    driver.communicate()
+    complete(NAIVE, home)
+    assert lost(NAIVE, home) != []
+
+
+@pytest.mark.slow
+def test_without_protection_a_stopped_or_hanging_trial_is_waited_for_for_ever(home: Path) -> None:
+    driver = start(NAIVE, home, env={"NAIVE_FAULT": "hang"})
+    wait_for(lambda: list(home.glob("checkpoint-0.npy")))
+    with pytest.raises(AssertionError, match="did not end"):
+        end(driver, 20)
+
+
+@pytest.mark.slow
+def test_without_protection_two_at_once_do_the_work_twice(home: Path) -> None:
+    complete(NAIVE, home)  # makes the schema, over which two would stumble
+    for path in home.glob("optuna.db"):
+        path.unlink()
+    both = [start(NAIVE, home, env={"NAIVE_FAULT": "slow"}) for _ in range(2)]
+    for each in both:
+        each.communicate(timeout=100)
+    assert lost(NAIVE, home) != []

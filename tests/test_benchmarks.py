@@ -1,0 +1,155 @@
+"""The benchmarks still run and still measure what they say. Peers of other makers are not needed."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("measure")
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "workloads"))
+    return importlib.import_module("work")
+
+
+def script(name: str, *arguments: object) -> str:
+    """What a benchmark's script prints."""
+    line = [sys.executable, str(BENCHMARKS / name), *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# A child that computes and a grandchild that computes on after its parent has left.
+BUSY = """
+import json, os, sys, time
+def busy(seconds):
+    while time.process_time() < seconds: pass
+kept = bytearray(200 * 2**20)
+if os.fork() == 0:
+    os.setsid()
+    busy(0.6)
+    os._exit(0)
+busy(0.4)
+print("so far so good")
+print(json.dumps({"trials": 3}))
+"""
+
+
+def test_the_cost_of_a_run_counts_all_that_it_started(measure: ModuleType, tmp_path: Path) -> None:
+    program = tmp_path / "busy.py"
+    program.write_text(BUSY)
+    done = script_of_measure(program, tmp_path)
+    assert done["report"] == {"trials": 3}
+    assert done["cpu_s"] >= 0.6  # the child and most of what its orphan did until it was ended
+    assert done["wall_s"] >= 0.3
+    assert done["peak_mib"] >= 200
+
+
+def script_of_measure(program: Path, folder: Path) -> dict[str, Any]:
+    """`measured` in a process of its own, for it wants to be the only parent."""
+    source = (
+        "import dataclasses, json, os, pathlib, sys; import measure;"
+        "cost = measure.measured([sys.executable, sys.argv[1]], pathlib.Path(sys.argv[2]),"
+        " os.environ, limit_seconds=60); print(json.dumps(dataclasses.asdict(cost)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, program, folder],
+        cwd=BENCHMARKS,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, Any] = json.loads(done.stdout)
+    return loaded
+
+
+def test_a_run_that_fails_says_why(measure: ModuleType, tmp_path: Path) -> None:
+    program = tmp_path / "broken.py"
+    program.write_text("raise SystemExit('no such luck')")
+    with pytest.raises(AssertionError, match="no such luck"):
+        script_of_measure(program, tmp_path)
+
+
+def test_the_arithmetic_of_a_trial_is_what_torch_counts(work: ModuleType) -> None:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    for workload, shape, size in (("w1", (1, 8, 8), "width"), ("w2", (1, 28, 28), "channels")):
+        chosen = {size: 32, "depth": 3, "dropout": 0.1, "lr": 0.01, "optimizer": "sgd"}
+        model = work.build(workload, chosen)
+        x = torch.zeros(64, *shape)
+        with FlopCounterMode(display=False) as counter:
+            model(x).sum().backward()
+        task = work.Task(workload, Path(), 1, 1, ())
+        counted = counter.get_total_flops() / 1e9
+        assert work.gflop(task, chosen, 64, 0) == pytest.approx(counted, rel=1e-6)
+
+
+def test_random_configurations_lie_in_the_space(work: ModuleType) -> None:
+    task = work.Task("w2", Path(), 1, 1, ())
+    drawn = work.draw(task, 60)
+    assert drawn == work.draw(task, 60)
+    assert {each["channels"] for each in drawn} == {4, 8, 16}
+    assert {each["depth"] for each in drawn} == {2, 3}
+    assert {each["optimizer"] for each in drawn} == {"adam", "sgd", "rmsprop"}
+    assert all(1e-4 <= each["lr"] <= 1e-1 and 0 <= each["dropout"] <= 0.5 for each in drawn)
+
+
+def test_startup_names_every_command() -> None:
+    told = json.loads(script("startup.py", "--rounds", 1))
+    assert told["empty Typer program --help"]["times"] == 1
+    assert all(each["ms"] > 0 for each in told.values())
+
+
+def test_matmul_gives_the_fraction_reached(tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    rounds = {"tight": [{"cpu_s": 2.0, "report": {"gflop": 1.0}}]}
+    record.write_text(json.dumps({"rounds": rounds}))
+    told = json.loads(script("matmul.py", "--seconds", 0.05, "--record", record))
+    rate = max(told["gflop_s_a_core"].values())
+    assert told["reached"]["tight"] == pytest.approx(0.5 / rate, abs=0.001)
+
+
+@pytest.mark.slow
+def test_nnsearch_and_the_tight_loop_side_by_side(tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    arguments = ["--peers", "nnsearch,tight", "--trials", 3, "--epochs", 2, "--rounds", 1]
+    text = script("run.py", *arguments, "--json", record)
+    assert "| tight PyTorch loop | 1 |" in text
+    rounds = json.loads(record.read_text())["rounds"]
+    ours, tight = (rounds[name][0] for name in ("nnsearch", "tight"))
+    assert ours["report"]["configurations"] == tight["report"]["configurations"]
+    assert ours["report"]["trials"] == 3
+    assert ours["cpu_s"] > 0
+    assert tight["peak_mib"] > 50
+
+
+@pytest.mark.slow
+def test_growth_reads_the_clock_of_the_tracking_thread() -> None:
+    told = json.loads(script("growth.py", "--trials", 24))
+    assert told["trials"] == 24
+    assert 0 < told["tracking_share_of_driver"] < 1
+    assert told["first_trial_s"] < told["wall_s"]
+
+
+@pytest.mark.slow
+def test_target_reports_both_searchers() -> None:
+    told = json.loads(script("target.py", "--seeds", 1, "--target", 0.3, "--trials", 6))
+    assert told["nnsearch"]["reached"] == told["tpe"]["reached"] == "1 of 1"
+    assert told["tpe"]["trials"] <= 6

@@ -1,0 +1,158 @@
+"""Intervals of whole sets of metrics: those of the plain bootstrap, sooner, and mostly true."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from nnsearch.reports.intervals import metric_intervals
+from nnsearch.reports.statistics import bootstrap_intervals, share_interval
+from nnsearch.tasks.metrics import class_metrics, number_metrics
+
+Array = npt.NDArray[np.generic]
+Floats = npt.NDArray[np.floating]
+
+
+def classes(num_rows: int, num_classes: int, seed: int, digits: int = 9) -> tuple[Floats, Array]:
+    """Probabilities that know something, with ties where they have few digits."""
+    generator = np.random.default_rng(seed)
+    targets = generator.integers(0, num_classes, num_rows)
+    scores = generator.normal(size=(num_rows, num_classes))
+    scores[np.arange(num_rows), targets] += 1.5
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return np.round(shares.astype(np.float32), digits), targets
+
+
+def numbers(num_rows: int, seed: int) -> tuple[Floats, Floats]:
+    generator = np.random.default_rng(seed)
+    targets = generator.normal(size=num_rows)
+    return (targets + generator.normal(0, 0.5, num_rows))[:, None], targets
+
+
+def plain(*drawn: Array) -> dict[str, float]:
+    """`class_metrics`, but not the function that there is a shorter way for."""
+    return class_metrics(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "num_classes", "digits"),
+    [(5, 3, 1), (40, 2, 1), (60, 2, 9), (80, 4, 1), (150, 10, 9), (60, 40, 1)],
+)
+def test_classes_have_the_intervals_of_the_plain_bootstrap(
+    num_rows: int, num_classes: int, digits: int
+) -> None:
+    predictions, targets = classes(num_rows, num_classes, seed=num_rows, digits=digits)
+    found = metric_intervals(class_metrics, predictions, targets, seed=3)
+    wanted = bootstrap_intervals(plain, predictions, targets, seed=3)
+    for metric, ends in wanted.items():
+        if metric != "accuracy" and ends[0] < ends[1] - 1e-9:
+            assert found.ends[metric] == pytest.approx(ends, rel=1e-6, abs=1e-9), metric
+    correct = int((predictions.argmax(axis=1) == targets).sum())
+    assert found.ends["accuracy"] == share_interval(correct, num_rows)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "arrays"),
+    [(class_metrics, classes(400, 5, seed=1)), (number_metrics, numbers(400, seed=1))],
+    ids=["classes", "numbers"],
+)
+def test_every_metric_lies_in_its_interval_which_is_the_same_again(
+    metrics: Callable[..., dict[str, float]], arrays: tuple[Array, Array]
+) -> None:
+    found = metric_intervals(metrics, *arrays, seed=0)
+    values = metrics(*arrays)
+    assert set(found.ends) == set(values)
+    assert found.notes == ()
+    for metric, (low, high) in found.ends.items():
+        assert low < values[metric] < high, metric
+    assert metric_intervals(metrics, *arrays, seed=0) == found
+    assert metric_intervals(metrics, *arrays, seed=1).ends != found.ends
+
+
+def test_95_percent_intervals_hold_the_truth_about_as_often() -> None:
+    truth = 0.5  # the error's standard deviation is the rmse of all rows that there could be
+
+    def rmse(predictions: Array, targets: Array) -> dict[str, float]:
+        errors = np.subtract(predictions[:, 0], targets)
+        return {"rmse": float(errors @ errors / len(errors)) ** 0.5}
+
+    found = [metric_intervals(rmse, *numbers(60, seed), seed=seed) for seed in range(200)]
+    ends = [each.ends["rmse"] for each in found]
+    held = np.mean([low < truth < high for low, high in ends])
+    assert 0.88 <= held <= 0.99
+    widths = [high - low for low, high in ends]
+    assert np.mean(widths) < 0.25
+
+
+def test_without_a_fault_there_is_nothing_to_draw_and_only_the_exact_interval_stays() -> None:
+    targets = np.arange(30) % 3
+    found = metric_intervals(class_metrics, np.eye(3, dtype=np.float32)[targets], targets, seed=0)
+    assert found.ends == {"accuracy": share_interval(30, 30)}
+    (note,) = found.notes
+    assert "balanced_accuracy, " in note
+    assert "every draw of the rows gives the same value" in note
+
+
+def test_draws_that_are_not_finite_are_left_out_and_counted() -> None:
+    targets = np.arange(30.0)
+
+    def needs(number: int) -> Callable[[Array, Array], dict[str, float]]:
+        """The mean, if each of the first rows was drawn."""
+
+        def metrics(predictions: Array, drawn: Array) -> dict[str, float]:
+            del predictions
+            has_all = np.isin(np.arange(number), drawn).all()
+            return {"mean": float(np.mean(drawn.astype(float))) if has_all else float("nan")}
+
+        return metrics
+
+    some = metric_intervals(needs(1), targets[:, None], targets, seed=0)
+    low, high = some.ends["mean"]
+    assert low < targets.mean() < high
+    (note,) = some.notes
+    num_lost = int(note.split(" not finite in ")[1].split()[0])
+    assert 300 < num_lost < 430, "a row is absent from 1/e of the draws"
+    most = metric_intervals(needs(4), targets[:, None], targets, seed=0)
+    assert most.ends == {}
+    assert most.notes == ("no interval of mean: not finite, or not in most draws of the rows",)
+
+
+def test_a_share_of_rows_by_any_task_is_exact_and_another_accuracy_is_not() -> None:
+    predictions, targets = numbers(50, seed=0)
+
+    def metrics(drawn: Array, truth: Array) -> dict[str, float]:
+        near = np.abs(np.asarray(drawn, float)[:, 0] - np.asarray(truth, float))
+        return {"accuracy": float((near < 0.5).mean())}
+
+    count = round(metrics(predictions, targets)["accuracy"] * 50)
+    found = metric_intervals(metrics, predictions, targets, seed=0)
+    assert found.ends["accuracy"] == share_interval(count, 50)
+
+    def weighted(drawn: Array, truth: Array) -> dict[str, float]:
+        return {"accuracy": metrics(drawn, truth)["accuracy"] * 0.987}
+
+    other = metric_intervals(weighted, predictions, targets, seed=0)
+    assert (
+        other.ends["accuracy"]
+        == bootstrap_intervals(weighted, predictions, targets, seed=0)["accuracy"]
+    )
+
+
+def test_no_rows_have_no_intervals() -> None:
+    nothing = np.empty((0, 3)), np.empty(0, np.int64)
+    assert metric_intervals(class_metrics, *nothing, seed=0).ends == {}
+
+
+def test_ten_thousand_rows_of_ten_classes_cost_little() -> None:
+    predictions, targets = classes(10_000, 10, seed=0)
+    began = time.perf_counter()
+    for _ in range(20):
+        class_metrics(predictions, targets)
+    each = (time.perf_counter() - began) / 20
+    began = time.perf_counter()
+    metric_intervals(class_metrics, predictions, targets, seed=0)
+    took = time.perf_counter() - began
+    # 1,000 draws; about 40 times a look at all rows, where a machine is left alone.
+    assert took < 200 * each

@@ -1,0 +1,284 @@
+"""Fused == alone: each trial of a group comes out as `fit` would have made it by itself."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lessons import ACCURACY, LOSS, Classroom, classroom
+
+from nnsearch.events import Epoch
+from nnsearch.models.stacked_layer import NotStackableError
+from nnsearch.study.spec import Component, Objective, TrialSpec
+from nnsearch.training.fit import Kept, NonFiniteLossError, fit, prepare
+from nnsearch.training.fit_many import Round, fit_many
+from nnsearch.training.group import make_group
+from nnsearch.training.material import Material, gather
+
+DOUBLE = torch.float64
+GO_ON = True
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Classroom:
+    return classroom(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def diabetes(tmp_path_factory: pytest.TempPathFactory) -> Classroom:
+    return classroom(tmp_path_factory.mktemp("diabetes"), "diabetes", "regression")
+
+
+class Materials:
+    """The material of each trial, the same for equal tasks, in the type that is asked for."""
+
+    def __init__(self, room: Classroom, dtype: torch.dtype, rows: int = 200) -> None:
+        self.room, self.dtype, self.rows = room, dtype, rows
+        self.made: dict[str, Material] = {}
+
+    def __call__(self, trial: TrialSpec) -> Material:
+        """The trial's material."""
+        key = str(trial.task)
+        if key not in self.made:
+            whole = gather(trial, self.room.data, self.room.code, torch.device("cpu"))
+            changes: dict[str, Any] = {"train": whole.train[: self.rows].to(self.dtype)}
+            targets = whole.train_targets[: self.rows]
+            is_class = targets.dtype == torch.int64
+            changes["train_targets"] = targets if is_class else targets.to(self.dtype)
+            changes["valid"] = whole.valid.to(self.dtype)
+            valid = whole.valid_targets
+            changes["valid_targets"] = valid if is_class else valid.to(self.dtype)
+            self.made[key] = replace(whole, **changes)
+        return self.made[key]
+
+
+def trials_of(room: Classroom, changes: list[dict[str, Any]], **common: Any) -> list[TrialSpec]:
+    """One trial a change, each with a seed of its own."""
+    made = [room.changed(**common).changed(**change).trial for change in changes]
+    return [replace(trial, number=n, seed=100 + n) for n, trial in enumerate(made)]
+
+
+def alone(
+    trial: TrialSpec, materials: Materials, objective: Objective
+) -> tuple[list[Epoch], Kept | str]:
+    pupil = prepare(trial, materials(trial), materials.room.code)
+    pupil.model.to(materials.dtype)
+    run = fit(pupil, objective, trial.number)
+    events = []
+    try:
+        step = next(run)
+        while True:
+            events.append(step.event)
+            step = run.send(GO_ON)
+    except StopIteration as stop:
+        kept: Kept = stop.value
+        return events, kept
+    except NonFiniteLossError as error:
+        return events, str(error)
+
+
+def rounds(
+    trials: list[TrialSpec], materials: Materials, objective: Objective, past: Any = None
+) -> Iterator[Round]:
+    run = fit_many(make_group(trials, materials, materials.room.code), objective, past)
+    try:
+        each = next(run)
+        while True:
+            yield each
+            each = run.send(())
+    except StopIteration:
+        return
+
+
+def together(
+    trials: list[TrialSpec], materials: Materials, objective: Objective
+) -> dict[int, tuple[list[Epoch], Kept | str]]:
+    events: dict[int, list[Epoch]] = {trial.number: [] for trial in trials}
+    ends: dict[int, Kept | str] = {}
+    for each in rounds(trials, materials, objective):
+        for event in each.events:
+            events[event.trial].append(event)
+        ends.update(each.failed)
+        ends.update(each.finished)
+    return {number: (events[number], ends[number]) for number in events}
+
+
+def assert_equal(
+    trials: list[TrialSpec], materials: Materials, objective: Objective = ACCURACY
+) -> None:
+    found = together(trials, materials, objective)
+    for trial in trials:
+        events, kept = alone(trial, materials, objective)
+        fused_events, fused = found[trial.number]
+        assert [each.epoch for each in fused_events] == [each.epoch for each in events]
+        for one, other in zip(fused_events, events, strict=True):
+            assert one.metrics == pytest.approx(other.metrics, rel=1e-7, abs=1e-9)
+        if isinstance(kept, str):
+            assert fused == kept
+            continue
+        assert isinstance(fused, Kept)
+        assert fused.epoch == kept.epoch
+        np.testing.assert_allclose(fused.predictions, kept.predictions, rtol=1e-6, atol=1e-7)
+        assert list(fused.weights) == list(kept.weights)
+        for name, value in kept.weights.items():
+            torch.testing.assert_close(fused.weights[name], value, rtol=1e-7, atol=1e-8)
+
+
+MODELS = {
+    "linear": Component("linear"),
+    "mlp": Component("mlp", {"width": 12, "depth": 2}),
+    "mlp-batch": Component("mlp", {"width": 12, "norm": "batch", "activation": "gelu"}),
+    "mlp-layer": Component("mlp", {"width": 12, "norm": "layer", "activation": "tanh"}),
+    "cnn": Component("cnn", {"channels": 3, "depth": 2}),
+    "cnn-residual": Component("cnn", {"channels": 4, "block": "residual", "norm": "batch"}),
+    "cnn-group": Component("cnn", {"channels": 4, "norm": "group", "pool": "stride"}),
+}
+OPTIMIZERS = {
+    "adam": [{"lr": 0.01}, {"lr": 0.003, "weight_decay": 0.01, "beta1": 0.8}],
+    "adamw": [{"lr": 0.01}, {"lr": 0.003, "weight_decay": 0.1}],
+    "sgd": [{"lr": 0.1}, {"lr": 0.03, "momentum": 0.9, "weight_decay": 0.001}],
+    "rmsprop": [{"lr": 0.001}, {"lr": 0.003, "alpha": 0.9, "momentum": 0.5}],
+}
+SCHEDULES = ["constant", "step", "exponential", "cosine", "plateau"]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_families_and_optimizers(digits: Classroom, model: str, optimizer: str) -> None:
+    is_wide = model.startswith("mlp") or model == "cnn"
+    dropout = [0.0, 0.3, 0.6] if is_wide else [0.0, 0.0, 0.0]
+    options = [*OPTIMIZERS[optimizer], OPTIMIZERS[optimizer][0]]
+    changes = []
+    for rate, chosen in zip(dropout, options, strict=True):
+        given = MODELS[model].options | ({"dropout": rate} if is_wide else {})
+        name = MODELS[model].name
+        changes.append({"model": Component(name, given), "optimizer": Component(optimizer, chosen)})
+    trials = trials_of(digits, changes, training__epochs=3)
+    assert_equal(trials, Materials(digits, DOUBLE))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules(digits: Classroom, schedule: str) -> None:
+    changes = [
+        {"schedule": Component(schedule), "optimizer": Component(name, {"lr": 0.02})}
+        for name in OPTIMIZERS
+    ]
+    assert_equal(trials_of(digits, changes, training__epochs=4), Materials(digits, DOUBLE))
+
+
+def test_each_trial_has_its_own_limits_and_smoothing(digits: Classroom) -> None:
+    changes: list[dict[str, Any]] = [
+        {"training__clip_norm": 0.5, "task__label_smoothing": 0.1},
+        {"training__clip_value": 0.01, "task__label_smoothing": 0.1},
+        {"training__l1": 0.001, "training__clip_norm": 1.0},
+        {"task__class_weights": "balanced"},
+        {},
+    ]
+    assert_equal(trials_of(digits, changes, training__epochs=3), Materials(digits, DOUBLE))
+
+
+def test_each_trial_stops_by_its_own_patience(digits: Classroom) -> None:
+    changes: list[dict[str, Any]] = [
+        {"training__patience": 1, "optimizer__lr": 0.3},
+        {"training__patience": 3, "optimizer__lr": 0.1},
+        {"training__patience": 0, "optimizer__lr": 0.01},
+        {"training__patience": 1, "training__min_delta": 0.5, "optimizer__lr": 0.01},
+        {"training__epochs": 5, "optimizer__lr": 0.01, "training__restore_best": False},
+    ]
+    trials = trials_of(digits, changes, training__epochs=9)
+    materials = Materials(digits, DOUBLE)
+    assert_equal(trials, materials, LOSS)
+    lengths = {len(events) for events, _ in together(trials, materials, LOSS).values()}
+    assert len(lengths) >= 3, "the group was compacted more than once"
+
+
+@pytest.mark.parametrize("loss", ["squared", "absolute", "huber"])
+def test_regressions(diabetes: Classroom, loss: str) -> None:
+    changes: list[dict[str, Any]] = [{"optimizer__lr": rate} for rate in (0.03, 0.003)]
+    trials = trials_of(diabetes, changes, task__loss=loss, training__epochs=4)
+    assert_equal(trials, Materials(diabetes, DOUBLE), Objective("rmse", "minimize"))
+
+
+def test_a_diverging_trial_leaves_the_others_alone(digits: Classroom) -> None:
+    changes = [{"optimizer": Component("sgd", {"lr": rate})} for rate in (0.1, 1e300, 0.05)]
+    trials = trials_of(digits, changes, training__epochs=3)
+    assert_equal(trials, Materials(digits, DOUBLE))
+    assert isinstance(together(trials, Materials(digits, DOUBLE), ACCURACY)[1][1], str)
+
+
+def test_a_last_batch_of_another_size_and_of_one_row(digits: Classroom) -> None:
+    changes: list[dict[str, Any]] = [{"model__dropout": rate} for rate in (0.2, 0.5)]
+    for num_rows in (130, 129, 40):
+        trials = trials_of(digits, changes, training__epochs=2)
+        assert_equal(trials, Materials(digits, DOUBLE, num_rows))
+
+
+def test_float32_stays_within_the_stated_tolerance(digits: Classroom) -> None:
+    """20 epochs of Adam on all rows: accuracies within 2 of 288 images, weights to 1e-3."""
+    changes: list[dict[str, Any]] = [
+        {"optimizer__lr": rate, "model__dropout": rate * 20} for rate in (0.001, 0.003, 0.01)
+    ]
+    trials = trials_of(digits, changes, training__epochs=20, training__restore_best=False)
+    materials = Materials(digits, torch.float32, 10_000)
+    found = together(trials, materials, ACCURACY)
+    for trial in trials:
+        events, kept = alone(trial, materials, ACCURACY)
+        fused_events, fused = found[trial.number]
+        assert isinstance(kept, Kept)
+        assert isinstance(fused, Kept)
+        one, other = events[-1].metrics, fused_events[-1].metrics
+        assert abs(one["valid/accuracy"] - other["valid/accuracy"]) <= 2.01 / 288
+        for name, value in kept.weights.items():
+            torch.testing.assert_close(fused.weights[name], value, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("model", ["mlp-batch", "cnn"])
+def test_a_trial_has_the_same_bits_in_any_company(digits: Classroom, model: str) -> None:
+    changes: list[dict[str, Any]] = [
+        {"model": MODELS[model], "optimizer__lr": rate} for rate in (0.01, 0.02, 0.03, 0.04)
+    ]
+    trials = trials_of(digits, changes, training__epochs=2)
+    materials = Materials(digits, torch.float32)
+    whole = together(trials, materials, ACCURACY)
+    part = together(trials[1:3], materials, ACCURACY)
+    for number in (1, 2):
+        kept, other = whole[number][1], part[number][1]
+        assert isinstance(kept, Kept)
+        assert isinstance(other, Kept)
+        assert all(torch.equal(each, other.weights[name]) for name, each in kept.weights.items())
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_group_goes_on_from_a_snapshot_bit_for_bit(
+    digits: Classroom, stop: int, tmp_path: Path
+) -> None:
+    changes: list[dict[str, Any]] = [
+        {"model": MODELS["mlp-batch"], "optimizer": Component("adam", {"lr": 0.01})},
+        {"model": MODELS["mlp-batch"], "optimizer": Component("sgd", {"lr": 0.1, "momentum": 0.9})},
+        {"model": MODELS["mlp-batch"], "training__epochs": 2},
+    ]
+    trials = trials_of(digits, changes, training__epochs=5, schedule=Component("plateau"))
+    materials = Materials(digits, torch.float32)
+    whole = list(rounds(trials, materials, ACCURACY))
+    broken = rounds(trials, materials, ACCURACY)
+    for _ in range(stop):
+        part = next(broken)
+    torch.save(part.snapshot(), tmp_path / "past.pt")
+    past = torch.load(tmp_path / "past.pt", weights_only=True)
+    rest = list(rounds(trials, materials, ACCURACY, past))
+    # The trial that ended with the epoch of the snapshot is still in it: it ends again, at once.
+    assert [each.events[-1].epoch for each in rest] == list(range(stop + 1, 6))
+    for number in (0, 1):
+        kept, other = whole[-1].finished[number], rest[-1].finished[number]
+        assert kept.metrics == other.metrics
+        assert all(torch.equal(each, other.weights[name]) for name, each in kept.weights.items())
+
+
+def test_trials_of_two_shapes_make_no_group(digits: Classroom) -> None:
+    changes: list[dict[str, Any]] = [{"model__width": width} for width in (8, 9)]
+    materials = Materials(digits, torch.float32)
+    with pytest.raises(NotStackableError, match="2 shapes"):
+        make_group(trials_of(digits, changes), materials, digits.code)
