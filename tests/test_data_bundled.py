@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from nnsearch.components import load, names, options
 from nnsearch.data import bundled
@@ -14,6 +15,13 @@ def test_digits_are_small_grey_images() -> None:
     assert (examples.inputs.shape, str(examples.inputs.dtype)) == ((1797, 1, 8, 8), "uint8")
     assert (examples.inputs.min(), examples.inputs.max()) == (0, 16)
     assert examples.signature.labels == tuple("0123456789")
+
+
+def test_digits_are_scikit_learns() -> None:
+    images, classes = load_digits(return_X_y=True)
+    examples = bundled.digits(Path())
+    assert np.array_equal(examples.inputs.reshape(len(images), -1), images)
+    assert np.array_equal(examples.targets, classes)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_shapes_that_do_not_fit_are_refused(shape: tuple[int, int]) -> None:
 
 def test_classes_that_are_absent_and_never_predicted_are_reported_as_zero() -> None:
     targets, predicted = np.array([0, 0, 2]), np.array([0, 2, 2])
-    report = classification_report(predicted, targets, ["a", "b", "c"])
+    report = classification_report(confusion(predicted, targets, 3), ["a", "b", "c"])
     assert report["b"] == {"precision": 0, "recall": 0, "f1-score": 0, "support": 0}
     assert report["c"]["precision"] == 0.5
     assert confusion(predicted, targets, 3).tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 1]]
@@ -95,18 +95,36 @@ def test_classes_that_are_absent_and_never_predicted_are_reported_as_zero() -> N
 
 
 def test_a_label_may_be_named_as_a_summary() -> None:
-    rows_of_two = np.array([0, 1])
-    report = classification_report(rows_of_two, rows_of_two, ["accuracy", "macro avg"])
+    report = classification_report(np.eye(2, dtype=np.int64), ["accuracy", "macro avg"])
     assert report["accuracy"] == 1.0
     assert report["class accuracy"]["support"] == 1
     assert report["class macro avg"]["support"] == 1
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 7])
+def test_the_report_is_scikit_learns(num_classes: int) -> None:
+    generator = np.random.default_rng(num_classes)
+    targets, predicted = generator.integers(0, num_classes, (2, 40))
+    labels = [f"class {index}" for index in range(num_classes)]
+    theirs = metrics.classification_report(
+        targets,
+        predicted,
+        labels=np.arange(num_classes),
+        target_names=labels,
+        output_dict=True,
+        zero_division=0,
+    )
+    ours = classification_report(confusion(predicted, targets, num_classes), labels)
+    assert list(ours) == list(theirs)
+    for name, row in theirs.items():
+        assert ours[name] == pytest.approx(row, rel=1e-12)
 
 
 def test_the_text_says_what_scikit_learns_does() -> None:
     predictions, targets = rows(4)
     predicted = predictions.argmax(axis=1)
     labels = ["one", "two", "three", "four"]
-    text = report_text(classification_report(predicted, targets, labels))
+    text = report_text(classification_report(confusion(predicted, targets, 4), labels))
     theirs = metrics.classification_report(targets, predicted, target_names=labels, digits=3)
     wanted = [line.split() for line in theirs.splitlines()[1:] if line.strip()]
     assert [line.split() for line in text.splitlines()[2:]] == wanted

@@ -1,7 +1,7 @@
 """The artifacts of one trial, from its predictions and epochs to named files. Writes nothing."""
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,36 +61,46 @@ def confusion(
 
 
 def classification_report(
-    predicted: NDArray[np.integer], targets: NDArray[np.integer], labels: Sequence[str]
+    counts: NDArray[np.int64], labels: Sequence[str]
 ) -> dict[str, Any]:
-    """scikit-learn's report as a JSON object; a class that was never predicted scores 0.
+    """scikit-learn's report of the counts [true, predicted], as a JSON object.
 
-    A label such as `accuracy`, which is the name of a summary, becomes `class accuracy`.
+    What would be divided by nothing, such as the precision of a class that was never predicted, is
+    0. A label such as `accuracy`, which is the name of a summary, becomes `class accuracy`.
     """
-    from sklearn import metrics
+    hits, support = np.diagonal(counts), counts.sum(axis=1)
+    predicted, total = counts.sum(axis=0), max(int(counts.sum()), 1)
+    scores = {
+        "precision": hits / np.maximum(predicted, 1),
+        "recall": hits / np.maximum(support, 1),
+        "f1-score": 2 * hits / np.maximum(predicted + support, 1),
+    }
+    report: dict[str, Any] = {}
+    for index, label in enumerate(labels):
+        name = f"class {label}" if label in _SUMMARIES else label
+        row = {score: float(values[index]) for score, values in scores.items()}
+        report[name] = row | {"support": float(support[index])}
+    share = support / total
+    macro = {score: float(values.mean()) for score, values in scores.items()}
+    weighted = {score: float(values @ share) for score, values in scores.items()}
+    return report | {
+        "accuracy": float(hits.sum() / total),
+        "macro avg": macro | {"support": float(total)},
+        "weighted avg": weighted | {"support": float(total)},
+    }
 
-    names = [f"class {label}" if label in _SUMMARIES else label for label in labels]
-    report = metrics.classification_report(
-        targets,
-        predicted,
-        labels=np.arange(len(labels)),
-        target_names=names,
-        output_dict=True,
-        zero_division=0,
-    )
-    return cast("dict[str, Any]", _plain(report))
 
-
-def report_text(report: dict[str, Any]) -> str:
+def report_text(report: Mapping[str, Any]) -> str:
     """A classification report as a table to read, with the rows that scikit-learn prints."""
     scores = ("precision", "recall", "f1-score")
     rows: list[dict[str, object]] = []
+    of_all = report["weighted avg"]
+    total = int(of_all["support"]) if isinstance(of_all, dict) else 0
     for name, entry in report.items():
         if isinstance(entry, dict):
             shown = {score: f"{entry[score]:.3f}" for score in scores}
             rows.append({"class": name, **shown, "rows": int(entry["support"])})
         else:
-            total = int(report["weighted avg"]["support"])
             rows.append({"class": name, "f1-score": f"{entry:.3f}", "rows": total})
     return table(rows, ["class", *scores, "rows"]) + "\n"
 
@@ -100,7 +110,7 @@ def _of_classes(
 ) -> dict[str, Artifact]:
     predicted = predictions.argmax(axis=1)
     counts = confusion(predicted, targets, len(labels))
-    report = classification_report(predicted, targets, labels)
+    report = classification_report(counts, labels)
     roc = plots.roc_curves(predictions, targets, labels)
     precision_recall = plots.precision_recall_curves(predictions, targets, labels)
     return {
@@ -120,10 +130,3 @@ def _of_numbers(
         "residuals.png": plots.png(plots.residuals(predictions, targets)),
         "predicted_true.png": plots.png(plots.predicted_against_true(predictions, targets)),
     }
-
-
-def _plain(value: object) -> object:
-    """scikit-learn answers in numpy's floats; JSON wants Python's."""
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    return float(cast("float", value))

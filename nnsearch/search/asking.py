@@ -8,6 +8,7 @@ many workers there are, nor on which was faster.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -34,8 +35,12 @@ from nnsearch.study.spec import (
     derived_seed,
     digest,
 )
+from nnsearch.training.fuse import shape_params
 
 REDRAWS = 20
+
+# Samplers whose next point belongs to the points before it: nothing in it may be settled for them.
+WHOLE = frozenset({"grid", "qmc"})
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -74,6 +79,8 @@ class Asker:
     def ask(self, ledger: Ledger, count: int) -> list[TrialSpec]:
         """Up to `count` new trials; fewer where a grid has no further point.
 
+        Of each `alike` trials in a row the first settles the shape, for trials of one shape train
+        together; what else they have is drawn for each.
         A configuration that was tried before is drawn again; if the sampler insists on it, it
         becomes a replicate: the same configuration on a seed of its own, marked as such.
         """
@@ -82,11 +89,13 @@ class Asker:
         known = dict(ledger.fingerprints)
         drawn: list[TrialSpec] = []
         is_grid = self.study.search.sampler.name == "grid"
+        alike = 1 if self.study.search.sampler.name in WHOLE else self.study.search.alike
         # A resumed low-discrepancy sequence begins at its first point, to get past those known.
         is_sequence = self.study.search.sampler.name == "qmc"
         tries = 1 if is_grid else REDRAWS + is_sequence * len(known)
         while len(drawn) < count:
-            spec, trial = self._draw(first + len(drawn), known, tries)
+            shape = shape_params(drawn[-1]) if len(drawn) % alike else {}
+            spec, trial = self._draw(first + len(drawn), known, shape, tries=tries)
             if is_grid and spec.replicate_of is not None:
                 self.memory.tell(trial, state=TrialState.FAIL)
                 break
@@ -95,8 +104,12 @@ class Asker:
             drawn.append(spec)
         return drawn
 
-    def _draw(self, number: int, known: dict[str, int], tries: int) -> tuple[TrialSpec, Trial]:
+    def _draw(
+        self, number: int, known: dict[str, int], shape: dict[str, Any], *, tries: int
+    ) -> tuple[TrialSpec, Trial]:
         while True:
+            if shape:
+                self.memory.enqueue_trial(shape)
             trial = self.memory.ask()
             seed = derived_seed(self.study.seed, "trial", number)
             spec = sample(self.study, _drawer(trial), number=number, seed=seed)

@@ -7,6 +7,7 @@ torch: whether a network has a stacked form is seen when it is built.
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from nnsearch import components
 from nnsearch.study.spec import TrialSpec, digest
@@ -32,6 +33,16 @@ def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
     return jobs
 
 
+def shape_params(trial: TrialSpec) -> dict[str, Any]:
+    """Those of the trial's searched values that settle its shape; none where it trains alone.
+
+    A trial that is drawn with the same ones shares its program.
+    """
+    if not can_fuse(trial):
+        return {}
+    return {path: value for path, value in trial.params.items() if _is_of_shape(path, value)}
+
+
 def can_fuse(trial: TrialSpec) -> bool:
     """Whether the trial may share a program with others, or be one by itself."""
     parts = {"optimizers": trial.optimizer, "tasks": trial.task}
@@ -55,3 +66,9 @@ def shape_of(trial: TrialSpec) -> str:
     shared = {name: trial.training.options.get(name) for name in SHARED}
     transforms = [asdict(each) for each in trial.transforms]
     return digest([trial.model.name, structure, trial.task.name, transforms, shared])
+
+
+def _is_of_shape(path: str, value: object) -> bool:
+    if path.startswith("model."):
+        return not isinstance(value, float)
+    return path.startswith("data.") or path.removeprefix("training.") in SHARED
