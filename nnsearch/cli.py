@@ -73,13 +73,17 @@ def run(
 ) -> None:
     """Run a study to the end of its budget. The same command goes on where it stopped."""
     from nnsearch.commands.places import find_study_file
+
+    if (trials is not None and trials < 1) or workers < 0 or (timeout is not None and timeout <= 0):
+        raise UsageError("--trials and --timeout are above 0, --workers is 0 or more.")
+    file = find_study_file(study)
+    _say(f"reading {file} ...")  # what is imported from here on takes seconds
+
     from nnsearch.commands.result import Options
     from nnsearch.commands.run import run
     from nnsearch.commands.summary import as_document, as_text
     from nnsearch.tracking.console import console_listener
 
-    if (trials is not None and trials < 1) or workers < 0 or (timeout is not None and timeout <= 0):
-        raise UsageError("--trials and --timeout are above 0, --workers is 0 or more.")
     chosen = Options(
         overrides=tuple(changes or ()),
         trials=trials,
@@ -91,7 +95,7 @@ def run(
         environ=dict(os.environ),
     )
     live = partial(console_listener, stream=sys.stderr)
-    result = run(find_study_file(study), chosen, show=live, warn=_say)
+    result = run(file, chosen, show=live, warn=_say)
     _print(as_document(result) if as_json else as_text(result))
 
 
@@ -248,6 +252,7 @@ def main() -> None:
         _fail(error, error.exit_code)
     except SystemExit as stop:
         if stop.code == CTRL_C:  # Typer's answer to Ctrl-C, which it gives in silence
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would change the exit code
             _say("Stopped. Nothing is lost: type the same command to go on.")
         raise
     except Terminated as error:

@@ -1,4 +1,4 @@
-"""The benchmarks still run and still measure what they say. Peers of other makers are not needed."""
+"""The benchmarks still run and measure what they say. Peers of other makers are not needed."""
 
 import importlib
 import json

@@ -46,6 +46,30 @@ def test_help_and_version_load_nothing_heavy() -> None:
     assert done.stdout.count("Show this message and exit.") == len(COMMANDS) + 1
 
 
+def test_run_says_what_it_reads_before_anything_heavy_is_loaded(own_folder: Path) -> None:
+    (own_folder / "empty.toml").write_text("")
+    code = f"""
+        import io, sys
+        class Watched(io.StringIO):
+            loaded = None
+            def write(self, text):
+                if self.loaded is None:
+                    self.loaded = (set({HEAVY!r}) - {{"pydantic"}}) & set(sys.modules)
+                return super().write(text)
+        sys.stderr, sys.argv = Watched(), ["nnsearch", "run", "empty.toml"]
+        from nnsearch.cli import main
+        try:
+            main()
+        except SystemExit as ended:
+            assert ended.code == 2, ended.code
+        print(sys.stderr.getvalue().splitlines()[0], sys.stderr.loaded)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "reading empty.toml ... set()\n", done.stderr
+
+
 def test_help_names_every_command_in_whole_sentences(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

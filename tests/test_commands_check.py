@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from finished import PARTS, STUDY
+from finished import PARTS, STUDY, call
 
 from nnsearch.commands.check import as_document, as_text, check, describe
 from nnsearch.errors import StudyError
@@ -28,11 +28,45 @@ def test_a_sound_study_is_described_and_nothing_is_written(flowers: Path) -> Non
     assert document["num_rows"] == {"train": 96, "valid": 24, "test": 30}
     assert [each["code"] for each in document["findings"]] == ["W351"]
     text = as_text(checked)
+    assert "the study and its data are sound" in text
+    assert "iris: 4 columns, target" in text
     for said in ("model.width  4 | 16 | 32", "epochs 7", "train 96, valid 24, test 30", "trials 4"):
         assert said in text
     assert document["findings"][0]["message"] in text
     after = {path: path.read_bytes() for path in flowers.parent.iterdir() if path.is_file()}
     assert after == before
+
+
+@pytest.fixture
+def leaky(own_folder: Path) -> Path:
+    rows = [f"{row % 25},{row % 2}" for row in range(100)]
+    (own_folder / "twice.csv").write_text("\n".join(["a,y", *rows, *rows]))
+    source = 'source = "csv"\n[data.csv]\npath = "twice.csv"\ntarget = "y"'
+    study = STUDY.replace('source = "iris"', source).replace("parts.py:fragile", "mlp")
+    path = own_folder / "leaky.toml"
+    path.write_text(study)
+    return path
+
+
+def test_a_leak_is_refused_with_what_to_do_by_check_as_by_run(
+    leaky: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in ("check", "run"):
+        assert call([command, leaky], monkeypatch) == 3
+        told = capsys.readouterr()
+        assert "error[E351]" in told.err
+        assert "dedupe = true" in told.err
+        assert told.out == ""
+
+
+def test_a_leak_that_is_allowed_is_not_called_sound(leaky: Path) -> None:
+    text = as_text(check(leaky, overrides=["data.allow_leaky=true"]))
+    assert "sound" not in text
+    assert "its data leak, which allow_leaky lets pass" in text
+    (line,) = (line for line in text.splitlines() if "equal to rows of train" in line)
+    assert line.split()[0] == "warning"
+    assert "look better than they are" in line
+    assert "csv: 1 column, target" in text
 
 
 def test_every_study_of_the_repository_is_sound(repository: Path) -> None:

@@ -126,19 +126,35 @@ def test_moments_are_dropped_with_the_way_to_split_by_them(tmp_path: Path) -> No
 def test_repeated_rows_count_once(tmp_path: Path) -> None:
     few = {key: list(values) for key, values in columns().items() if key not in {"id", "name"}}
     doubled = {key: values + values[:40] for key, values in few.items()}
-    study = checked(new(table(tmp_path, doubled), "bought"))
+    path = new(table(tmp_path, doubled), "bought")
+    study = checked(path)
     assert study.source.options["dedupe"] is True
     assert not study.allow_leaky
+    assert "40 of 160 rows are equal to an earlier one" in path.read_text(encoding="utf-8")
 
 
-def test_rows_of_few_categories_are_kept_though_they_repeat(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [2, 5])
+def test_a_table_of_which_every_row_is_copied_leaks_nothing(tmp_path: Path, times: int) -> None:
+    few = {key: list(values) for key, values in columns().items() if key not in {"id", "name"}}
+    path = new(table(tmp_path, {key: each * times for key, each in few.items()}), "bought")
+    found = check(path)
+    assert found.study.source.options["dedupe"] is True
+    assert "allow_leaky" not in path.read_text(encoding="utf-8")
+    assert sum(found.prepared.num_rows.values()) == NUM_ROWS
+    assert [each.code for each in found.prepared.findings] == []
+
+
+def test_rows_of_few_categories_are_left_to_a_person_to_decide(tmp_path: Path) -> None:
     few = {"city": ["Bonn", "Graz"] * 60, "plan": ["a", "a", "b"] * 40, "bought": ["y", "n"] * 60}
     few["bought"][5] = "y"  # else the city would be equal to it
     path = new(table(tmp_path, few), "bought")
-    found = check(path)
-    assert sum(found.prepared.num_rows.values()) == NUM_ROWS
-    assert found.study.allow_leaky
-    assert "set dedupe = true" in path.read_text(encoding="utf-8")
+    assert not load_study(path).allow_leaky
+    with pytest.raises(DataError, match=r"equal to rows of train\. Set dedupe = true"):
+        check(path)
+    text = path.read_text(encoding="utf-8")
+    assert "refuses to run this until you decide" in text.replace("\n# ", " ")
+    path.write_text(text.replace("# dedupe = true", "dedupe = true"), encoding="utf-8")
+    assert load_study(path).source.options["dedupe"] is True
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])

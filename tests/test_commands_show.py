@@ -1,5 +1,6 @@
 """`nnsearch show`: a study's trials best first, or one trial in full."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,18 @@ def test_trials_come_best_first_and_failed_ones_last_with_their_error(whole: Pat
         int(line.split()[0]) for line in lines if line.split()[1:2] in (["complete"], ["failed"])
     ]
     assert order == [row.trial for row in shown.trials]
+
+
+def test_what_is_to_be_said_of_the_intervals_is_said(whole: Path, own_folder: Path) -> None:
+    home = copied(whole, own_folder)
+    result = Home(home).study("flowers").result
+    fields = json.loads(result.read_text())
+    assert "no interval of" not in as_text(show("flowers", home))
+    fields["conclusion"]["tested"]["notes"] = ["no interval of mcc: every draw gives the same"]
+    result.write_text(json.dumps(fields))
+    lines = as_text(show("flowers", home)).splitlines()
+    place = next(at for at, line in enumerate(lines) if "looked at" in line)
+    assert lines[place + 1] == " " * 13 + "no interval of mcc: every draw gives the same"
 
 
 def test_for_a_loss_the_lowest_is_first(

@@ -117,7 +117,18 @@ def test_leaks_stop_the_study_unless_allowed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="column 'id' is an ID"):
         inspect(csv, "class", Split(), 0, root=tmp_path, options=options)
     allowed = inspect(csv, "class", Split(), 0, root=tmp_path, options=options, allow_leaky=True)
-    assert [each.level for each in allowed.findings] == ["error"]
+    (found,) = allowed.findings
+    assert (found.level, found.code) == ("warning", "E353")
+    assert "allow_leaky lets it pass" in found.hint
+
+
+def test_allow_leaky_lets_no_class_pass_that_is_absent_from_train(tmp_path: Path) -> None:
+    rows = [f"{row},{(row * 7) % 5},{int(row >= 55)}" for row in range(60)]
+    (tmp_path / "x.csv").write_text("\n".join(["day,a,y", *rows]))
+    options = {"path": "x.csv", "target": "y"}
+    spec = Split(by="group", column="day", train=0.05, valid=0.05, test=0.9)
+    with pytest.raises(DataError, match="absent from train"):
+        inspect(csv, "class", spec, 0, root=tmp_path, options=options, allow_leaky=True)
 
 
 def test_groups_of_a_csv_stay_together(tmp_path: Path) -> None:
@@ -132,6 +143,13 @@ def test_groups_of_a_csv_stay_together(tmp_path: Path) -> None:
     assert prepared.signature.shape == (1,)
     owners = [set(np.load(prepared.folder / part / "rows.npy") // 4) for part in PARTS]
     assert sum(map(len, owners)) == len(set.union(*owners)) == 20
+    for part in PARTS:
+        examples, places = open_part(prepared.folder, part), prepared.folder / part / "rows.npy"
+        assert examples.groups is not None
+        same = examples.groups[:, None] == examples.groups
+        places_of = np.load(places) // 4
+        np.testing.assert_array_equal(same, places_of[:, None] == places_of)
+    assert open_part(prepared_iris(tmp_path).folder, "test").groups is None
 
 
 def test_raw_text_targets_are_stored_without_pickle(tmp_path: Path) -> None:

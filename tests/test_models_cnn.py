@@ -139,9 +139,19 @@ def test_what_is_no_image_is_refused_with_another_model_named(inputs: tuple[int,
         ("pool", "min"),
         ("head", "none"),
         ("norm", "instance"),
+        ("initialiser", "zeros"),
     ],
 )
 def test_options_out_of_their_range_are_complained_of(option: str, value: object) -> None:
     known = components.options(components.load("models", "cnn"))
     assert known[option].complaint(value)
     assert not known[option].complaint(known[option].default)
+
+
+def test_an_initialiser_draws_every_convolution_of_a_block() -> None:
+    model = cnn((1, 8, 8), 3, channels=4, block="residual", initialiser="orthogonal")
+    for each in model.modules():
+        if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3):
+            rows = each.weight.detach().flatten(1)
+            rows = rows if len(rows) <= rows.shape[1] else rows.T
+            assert torch.allclose(rows @ rows.T, 2 * torch.eye(len(rows)), atol=1e-5)

@@ -11,6 +11,7 @@ from nnsearch.models.layers import (
     ACTIVATIONS,
     Activation,
     ImageNorm,
+    Initialiser,
     Norm,
     activate,
     block,
@@ -18,7 +19,7 @@ from nnsearch.models.layers import (
     normalise_image,
 )
 
-RELU_FAMILY = ("relu", "leaky_relu", "elu", "gelu", "silu")
+RELU_FAMILY = ("relu", "leaky_relu", "elu", "gelu", "silu", "mish", "hardswish", "softplus")
 
 
 def test_every_activation_of_the_type_has_a_module() -> None:
@@ -29,8 +30,57 @@ def test_every_activation_of_the_type_has_a_module() -> None:
 def test_first_weights_have_the_variance_their_activation_asks_for(activation: Activation) -> None:
     layer = initialise(nn.Linear(400, 200), activation)
     variance = 2 / 400 if activation in RELU_FAMILY else 2 / 600
+    variance = 1 / 400 if activation == "selu" else variance
     assert float(layer.weight.detach().std()) == pytest.approx(sqrt(variance), rel=0.03)
     assert float(layer.bias.detach().abs().max()) == 0
+
+
+@pytest.mark.parametrize(
+    ("initialiser", "variance"),
+    [
+        ("he_normal", 2 / 400),
+        ("he_uniform", 2 / 400),
+        ("xavier_normal", 2 / 600),
+        ("xavier_uniform", 2 / 600),
+        ("lecun_normal", 1 / 400),
+    ],
+)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_an_initialiser_that_is_named_is_taken(
+    initialiser: Initialiser, variance: float, activation: Activation
+) -> None:
+    weight = initialise(nn.Linear(400, 200), activation, initialiser).weight.detach()
+    assert float(weight.std()) == pytest.approx(sqrt(variance), rel=0.03)
+    widest = float(weight.abs().max()) / sqrt(variance)
+    assert (widest < sqrt(3) + 1e-3) == initialiser.endswith("uniform")
+
+
+@pytest.mark.parametrize(("activation", "size"), [("relu", 2.0), ("tanh", 1.0)])
+def test_orthogonal_rows_are_of_one_length(activation: Activation, size: float) -> None:
+    weight = initialise(nn.Linear(40, 20), activation, "orthogonal").weight.detach()
+    assert torch.allclose(weight @ weight.T, size * torch.eye(20), atol=1e-5)
+
+
+def test_first_weights_that_nothing_was_said_of_are_those_they_always_were() -> None:
+    def drawn(*initialiser: Initialiser) -> torch.Tensor:
+        torch.manual_seed(5)
+        return initialise(nn.Linear(3, 2), "relu", *initialiser).weight.detach()
+
+    torch.manual_seed(5)
+    expected = nn.init.kaiming_uniform_(nn.Linear(3, 2).weight, nonlinearity="relu").detach()
+    assert torch.equal(drawn(), expected)
+    assert torch.equal(drawn("he_uniform"), expected)
+
+
+def test_deep_selu_keeps_the_spread_of_what_it_is_given() -> None:
+    torch.manual_seed(0)
+    layers = [
+        block(100, 100, activation="selu", norm="none", dropout=0.0).requires_grad_(requires_grad=False)
+        for _ in range(20)
+    ]
+    outputs = nn.Sequential(*layers)(torch.randn(500, 100))
+    assert float(outputs.std()) == pytest.approx(1, abs=0.15)
+    assert float(outputs.mean()) == pytest.approx(0, abs=0.15)
 
 
 def test_a_head_and_a_convolution_are_initialised_too() -> None:

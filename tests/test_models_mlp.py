@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nnsearch import components
-from nnsearch.models.layers import ACTIVATIONS, Activation, Norm
+from nnsearch.models.layers import ACTIVATIONS, Activation, Initialiser, Norm
 from nnsearch.models.mlp import linear, mlp
 
 
@@ -70,9 +70,24 @@ def test_the_plain_model_is_what_it_says() -> None:
         ("dropout", -0.1),
         ("activation", "relux"),
         ("norm", "group"),
+        ("initialiser", "zeros"),
     ],
 )
 def test_options_out_of_their_range_are_complained_of(option: str, value: object) -> None:
     known = components.options(components.load("models", "mlp"))
     assert known[option].complaint(value)
     assert not known[option].complaint(known[option].default)
+
+
+@pytest.mark.parametrize("initialiser", get_args(Initialiser))
+def test_an_initialiser_draws_the_hidden_layers_and_not_the_head(initialiser: Initialiser) -> None:
+    def weights(*, chosen: Initialiser) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = mlp((30,), 30, width=30, depth=2, activation="elu", initialiser=chosen)
+        return [each.weight.detach() for each in model.modules() if isinstance(each, nn.Linear)]
+
+    *hidden, head = weights(chosen=initialiser)
+    *plain, _ = weights(chosen="auto")
+    is_plain = initialiser in {"auto", "he_uniform"}
+    assert all(torch.equal(*pair) == is_plain for pair in zip(hidden, plain, strict=True))
+    assert float(head.abs().max()) == pytest.approx((6 / 60) ** 0.5, rel=0.01)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from nnsearch.models.cnn import cnn
 from nnsearch.models.dropout import Dropout
+from nnsearch.models.layers import ACTIVATIONS
 from nnsearch.models.mlp import linear, mlp
 from nnsearch.models.stacked import stack
 from nnsearch.models.stacked_layer import Means, Mode, NotStackableError, Weights, lay_out
@@ -18,7 +19,7 @@ NETWORKS: list[tuple[Any, tuple[int, ...], dict[str, Any]]] = [
     *(
         (mlp, (7,), {"width": 5, "depth": 2, "norm": norm, "activation": activation})
         for norm in ("none", "batch", "layer")
-        for activation in ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid")
+        for activation in ACTIVATIONS
     ),
     (mlp, (7,), {"width": 5, "depth": 3, "dropout": 0.4}),
     *(
@@ -27,6 +28,7 @@ NETWORKS: list[tuple[Any, tuple[int, ...], dict[str, Any]]] = [
         for block in ("plain", "residual")
         for pool in ("max", "average", "stride")
     ),
+    *((cnn, (2, 8, 8), {"channels": 2, "activation": activation}) for activation in ACTIVATIONS),
     (cnn, (1, 8, 8), {"channels": 3, "kernel": 5, "head": "average", "dropout": 0.3}),
     (cnn, (3, 8, 8), {"channels": 2, "depth": 3, "activation": "gelu", "head": "average"}),
 ]

@@ -10,7 +10,17 @@ from torch import nn
 
 from nnsearch import components
 from nnsearch.errors import UsageError
-from nnsearch.optim.optimizers import adam, adamw, rmsprop, sgd
+from nnsearch.optim.optimizers import (
+    adadelta,
+    adagrad,
+    adam,
+    adamax,
+    adamw,
+    nadam,
+    radam,
+    rmsprop,
+    sgd,
+)
 
 Make = Callable[..., torch.optim.Optimizer]
 
@@ -42,6 +52,59 @@ CASES: list[tuple[Make, dict[str, Any], Make, dict[str, Any]]] = [
         {"lr": 0.1, "alpha": 0.9, "momentum": 0.5, "centered": True, "weight_decay": 0.1},
         torch.optim.RMSprop,
         {"lr": 0.1, "alpha": 0.9, "momentum": 0.5, "centered": True, "weight_decay": 0.1},
+    ),
+    (adagrad, {}, torch.optim.Adagrad, {}),
+    (
+        adagrad,
+        {"lr": 0.1, "lr_decay": 0.2, "initial": 0.5, "eps": 1e-3, "weight_decay": 0.1},
+        torch.optim.Adagrad,
+        {
+            "lr": 0.1,
+            "lr_decay": 0.2,
+            "initial_accumulator_value": 0.5,
+            "eps": 1e-3,
+            "weight_decay": 0.1,
+        },
+    ),
+    (adadelta, {}, torch.optim.Adadelta, {}),
+    (
+        adadelta,
+        {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1},
+        torch.optim.Adadelta,
+        {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (adamax, {}, torch.optim.Adamax, {}),
+    (
+        adamax,
+        {"lr": 0.1, "beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1},
+        torch.optim.Adamax,
+        {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (nadam, {}, torch.optim.NAdam, {}),
+    (
+        nadam,
+        {"lr": 0.1, "beta1": 0.8, "momentum_decay": 0.1, "weight_decay": 0.1, "decoupled": True},
+        torch.optim.NAdam,
+        {
+            "lr": 0.1,
+            "betas": (0.8, 0.999),
+            "momentum_decay": 0.1,
+            "weight_decay": 0.1,
+            "decoupled_weight_decay": True,
+        },
+    ),
+    (radam, {}, torch.optim.RAdam, {}),
+    (
+        radam,
+        {"lr": 0.1, "beta2": 0.8, "eps": 1e-3, "weight_decay": 0.1, "decoupled": True},
+        torch.optim.RAdam,
+        {
+            "lr": 0.1,
+            "betas": (0.9, 0.8),
+            "eps": 1e-3,
+            "weight_decay": 0.1,
+            "decoupled_weight_decay": True,
+        },
     ),
 ]
 

@@ -1,7 +1,9 @@
 """Known values of the schedules, and torch's where torch has the same."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import inf, nan
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -9,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnsearch import components
-from nnsearch.optim.schedules import constant, cosine, exponential, plateau, step_decay
+from nnsearch.optim.schedules import (
+    constant,
+    cosine,
+    cosine_restarts,
+    exponential,
+    one_cycle,
+    plateau,
+    polynomial,
+    step_decay,
+)
 
 Scheduler = torch.optim.lr_scheduler.LRScheduler
 
@@ -52,6 +63,80 @@ def test_exponential_and_cosine_equal_torchs() -> None:
     steps = range(total)
     assert [exponential(step, total, [], final=0.02) for step in steps] == pytest.approx(decayed)
     assert [cosine(step, total, [], floor=0.1) for step in steps] == pytest.approx(curved)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_polynomial_equals_torchs(power: float) -> None:
+    total = 37
+    expected = torchs(
+        lambda each: torch.optim.lr_scheduler.PolynomialLR(each, total, power), total + 5
+    )
+    found = [polynomial(step, total, [], power=power) for step in range(total + 5)]
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert polynomial(total, total, [], power=power, floor=0.2) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("growth", "num_cycles", "first"), [(2, 3, 11), (1, 4, 5), (3, 2, 7)])
+def test_restarts_equal_torchs(growth: int, num_cycles: int, first: int) -> None:
+    total = first * sum(growth**index for index in range(num_cycles))
+    expected = torchs(
+        lambda each: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+            each, first, growth, eta_min=0.1
+        ),
+        total,
+    )
+    found = [
+        cosine_restarts(step, total, [], num_cycles=num_cycles, growth=growth, floor=0.1)
+        for step in range(total)
+    ]
+    assert found == pytest.approx(expected)
+    assert found.count(1.0) == num_cycles
+
+
+def test_restarts_of_any_length_fill_the_training() -> None:
+    found = [cosine_restarts(step, 100, [], num_cycles=4, growth=1.37) for step in range(101)]
+    assert found[-1] == pytest.approx(0, abs=1e-12)
+    assert sum(after > before for before, after in pairwise(found)) == 3
+    assert cosine_restarts(5, 100, [], num_cycles=1) == cosine(5, 100, [])
+
+
+@pytest.mark.parametrize("shape", ["cosine", "linear"])
+@pytest.mark.parametrize(("total", "climb"), [(40, 0.3), (37, 0.5), (101, 0.1), (10, 0.9)])
+def test_one_cycle_equals_torchs(
+    shape: Literal["cosine", "linear"], total: int, climb: float
+) -> None:
+    expected = torchs(
+        lambda each: torch.optim.lr_scheduler.OneCycleLR(
+            each,
+            1.0,
+            total,
+            pct_start=climb,
+            anneal_strategy="cos" if shape == "cosine" else "linear",
+            cycle_momentum=False,
+            div_factor=10,
+            final_div_factor=100,
+        ),
+        total - 1,  # torch's raises where one more is asked for
+    )
+    options: dict[str, Any] = {"climb": climb, "start": 0.1, "final": 1e-3, "shape": shape}
+    found = [one_cycle(step, total, [], **options) for step in range(total)]
+    assert found[:-1] == pytest.approx(expected)
+    assert found[-1] == pytest.approx(1e-3)
+
+
+def test_one_cycles_defaults_are_torchs() -> None:
+    expected = torchs(
+        lambda each: torch.optim.lr_scheduler.OneCycleLR(each, 1.0, 30, cycle_momentum=False), 29
+    )
+    assert [one_cycle(step, 30, []) for step in range(29)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["step", "exponential", "polynomial", "cosine", "cosine_restarts"])
+def test_after_a_warm_up_comes_the_same_in_what_is_left(name: str) -> None:
+    schedule = components.load("schedules", name)
+    found = [schedule(step, 50, [], warmup=0.2) for step in range(60)]
+    assert found[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert found[10:] == [schedule(step, 40, []) for step in range(50)]
 
 
 def test_the_ends_are_what_the_options_say() -> None:
@@ -121,6 +206,10 @@ def test_only_plateau_looks_at_the_losses(name: str) -> None:
         ("step", "factor", 0.0),
         ("exponential", "final", 1.1),
         ("cosine", "floor", -0.1),
+        ("polynomial", "power", 0.0),
+        ("cosine_restarts", "growth", 0.9),
+        ("one_cycle", "climb", 1.0),
+        ("one_cycle", "shape", "square"),
         ("plateau", "patience", 0),
         ("plateau", "factor", 2.0),
     ],

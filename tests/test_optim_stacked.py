@@ -1,5 +1,6 @@
 """Stacked optimizers: each row changes as torch's own optimizer changes it by itself."""
 
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from typing import Any
@@ -22,7 +23,26 @@ VARIANTS: list[tuple[str, dict[str, Any], list[dict[str, float]]]] = [
     ("sgd", {"nesterov": True}, [{"momentum": 0.5}, {"momentum": 0.9}]),
     ("rmsprop", {}, [{}, {"alpha": 0.5, "eps": 1e-3}]),
     ("rmsprop", {"centered": True}, [{"momentum": 0.0}, {"momentum": 0.9, "weight_decay": 0.1}]),
+    ("adagrad", {}, [{}, {"lr_decay": 0.1, "weight_decay": 0.1}, {"initial": 0.3, "eps": 1e-3}]),
+    ("adadelta", {}, [{}, {"rho": 0.5, "eps": 1e-3, "weight_decay": 0.1}, {"rho": 0.0}]),
+    ("adamax", {}, [{}, {"beta1": 0.5, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1}]),
+    *(
+        (name, {"decoupled": decoupled}, [{}, {"beta1": 0.5, "weight_decay": 0.2}, {"eps": 1e-3}])
+        for name, decoupled in product(("nadam", "radam"), (False, True))
+    ),
+    ("nadam", {}, [{"momentum_decay": 0.0}, {"momentum_decay": 0.5}, {"beta2": 0.9}]),
+    # The mean squares of these can be trusted from step 6 on, from step 7 on, and never.
+    ("radam", {}, [{"beta2": 0.999}, {"beta2": 0.8}, {"beta2": 0.3}]),
+    ("radam", {}, [{"beta1": 0.0, "weight_decay": 0.1}]),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _in_float64() -> Iterator[None]:
+    """NAdam keeps a number of its own in torch's default type."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize(("name", "flags", "trials"), VARIANTS)
@@ -43,7 +63,7 @@ def test_a_row_changes_as_a_model_does_by_itself(
     grads = torch.empty_like(weights)
     rule = RULES[name]
     rows = Rows(weights, grads, fresh_state(rule, weights, options), options)
-    for step in range(1, 8):
+    for step in range(1, 13):
         factor = 1 / step
         grads.normal_()
         for parameter, row, optimizer, rate in zip(alone, grads, optimizers, rates, strict=True):
@@ -71,6 +91,28 @@ def test_adam_by_column_is_adam_by_row(is_decoupled: bool, amsgrad: bool) -> Non
             step(rows, [0.1, 0.01], count)
         sides.append(weights)
     torch.testing.assert_close(*sides, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_a_rule_remembers_can_be_taken_apart_by_trial(name: str) -> None:
+    make = components.load("optimizers", name)
+    defaults = {key: each.default for key, each in components.options(make).items()}
+    weights = torch.randn(3, 16)
+    both = [weights.clone(), weights[[0, 2]]]
+    states = []
+    for each in both:
+        options = collect([defaults] * len(each), each)
+        states.append(fresh_state(RULES[name], each, options))
+    for count in range(1, 9):
+        grads = torch.randn(3, 16)
+        for each, state, chosen in zip(both, states, ([0, 1, 2], [0, 2]), strict=True):
+            options = collect([defaults] * len(each), each)
+            rows = Rows(each, grads[chosen], state, options)
+            RULES[name].step(rows, [0.1] * len(each), count)
+        if count == 4:  # as a group is when its second trial leaves
+            both[1] = both[0][[0, 2]]
+            states[1] = {key: value[[0, 2]] for key, value in states[0].items()}
+    torch.testing.assert_close(both[0][[0, 2]], both[1], rtol=1e-12, atol=1e-12)
 
 
 def test_every_optimizer_has_a_stacked_form() -> None:

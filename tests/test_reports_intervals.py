@@ -156,3 +156,45 @@ def test_ten_thousand_rows_of_ten_classes_cost_little() -> None:
     took = time.perf_counter() - began
     # 1,000 draws; about 40 times a look at all rows, where a machine is left alone.
     assert took < 200 * each
+
+
+def grouped(seed: int, num_groups: int = 40, each: int = 10) -> tuple[Array, Array, Array]:
+    """Two classes; all rows of a group are right, or all are wrong: no more than a row's worth."""
+    is_right = np.repeat(np.random.default_rng(seed).random(num_groups) < 0.7, each)
+    targets = np.tile([0, 1], num_groups * each // 2)
+    predictions = np.eye(2, dtype=np.float32)[np.where(is_right, targets, 1 - targets)]
+    return predictions, targets, np.repeat(np.arange(num_groups), each)
+
+
+def test_rows_of_a_group_are_drawn_together_and_the_interval_then_holds_the_truth() -> None:
+    def share(predictions: Array, targets: Array) -> dict[str, float]:
+        return {"accuracy": float(np.equal(predictions.argmax(axis=1), targets).mean())}
+
+    hits = {"rows": 0, "groups": 0}
+    for seed in range(24):
+        predictions, targets, groups = grouped(seed)
+        for way, given in (("rows", None), ("groups", groups)):
+            found = metric_intervals(share, predictions, targets, seed=seed, groups=given)
+            low, high = found.ends["accuracy"]
+            hits[way] += low <= 0.7 <= high
+    assert hits["groups"] >= 20
+    assert hits["rows"] < 18
+
+
+def test_groups_are_told_and_few_of_them_are_warned_of() -> None:
+    many = metric_intervals(class_metrics, *grouped(0)[:2], seed=0, groups=grouped(0)[2])
+    assert many.notes == ("intervals come from 40 groups of rows, each drawn as a whole",)
+    predictions, targets, groups = grouped(1, num_groups=8)
+    few = metric_intervals(class_metrics, predictions, targets, seed=0, groups=groups)
+    assert few.notes[0].endswith(
+        "8 groups of rows, each drawn as a whole; from so few they are too narrow"
+    )
+    wanted = bootstrap_intervals(plain, predictions, targets, seed=0, groups=groups)
+    assert few.ends["log_loss"] == pytest.approx(wanted["log_loss"], rel=1e-6)
+    assert few.ends["accuracy"] == pytest.approx(wanted["accuracy"], rel=1e-6)
+
+
+def test_groups_of_one_row_each_are_rows() -> None:
+    predictions, targets = classes(80, 3, seed=2)
+    alone = metric_intervals(class_metrics, predictions, targets, seed=0, groups=np.arange(80))
+    assert alone == metric_intervals(class_metrics, predictions, targets, seed=0)

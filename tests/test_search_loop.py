@@ -222,9 +222,33 @@ def test_a_repeat_is_a_replicate_on_another_seed(tmp_path: Path) -> None:
     assert len({each.seed for each in specs.values()}) == 6
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("alike", [1, 2, 4])
+def test_trials_in_a_row_share_a_shape(tmp_path: Path, sampler: str, alike: int) -> None:
+    course = run(tmp_path, "rows", f"search.sampler={sampler}", f"search.alike={alike}")
+    specs = [course.ledger.specs[number] for number in range(20)]
+    widths = [[each.model for each in specs[i : i + alike]] for i in range(0, 20, alike)]
+    shapes = {(each.name, each.options.get("width")) for row in widths for each in row}
+    rows = [{(each.name, each.options.get("width")) for each in row} for row in widths]
+    assert all(len(row) == 1 for row in rows)
+    assert len(shapes) >= 3, "the rows differ"
+    assert len({each.params["optimizer.lr"] for each in specs}) == 20, "and nothing else is shared"
+
+
+@pytest.mark.parametrize("sampler", ["qmc", "grid"])
+def test_a_sampler_that_covers_the_space_is_left_to_it(tmp_path: Path, sampler: str) -> None:
+    course = run(
+        tmp_path, "whole", f"search.sampler={sampler}", "model.name=mlp",
+        "model.mlp.width={ int = [1, 8] }", "model.mlp.dropout={ choice = [0.0, 0.4] }",
+        "optimizer.lr=0.1", "search.trials=16",
+    )  # fmt: skip
+    first = [course.ledger.specs[number].params["model.width"] for number in range(4)]
+    assert len(set(first)) > 1
+
+
 @pytest.mark.parametrize(
     ("override", "least", "most"),
-    [("search.target=0.2", 1, 12), ("search.patience=3", 4, 19)],
+    [("search.target=0.2", 1, 19), ("search.patience=3", 4, 19)],
 )
 def test_target_and_patience_end_the_search(
     tmp_path: Path, override: str, least: int, most: int

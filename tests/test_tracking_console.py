@@ -67,7 +67,8 @@ def test_trials_of_an_earlier_session_are_counted_and_not_told() -> None:
 
 def test_repeated_events_change_nothing() -> None:
     goal = Goal(Objective("loss", "minimize"), None, 0.0)
-    events = [*finished(0, 0.5), *finished(1, 0.2), Pruned(2, 1.0, 3, 0.0), Started(3, "u3", 1.0)]
+    before = [*finished(0, 0.5, at=0.0), *finished(1, 0.2, at=0.0)]
+    events = [*before, Pruned(2, 1.0, 3, 0.0), Started(3, "u3", 1.0)]
     tally = Tally()
     for event in [*events, *events, Failed(1, 9.0, "late")]:
         tally = count(tally, event, goal)
@@ -114,3 +115,13 @@ def test_the_bar_has_a_line_of_its_own() -> None:
             listen(event)
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).splitlines()
     assert any(line.startswith("1 of 2 done") for line in lines)
+
+
+def test_the_time_until_the_first_trial_begins_is_no_part_of_the_rate() -> None:
+    goal, tally = Goal(OBJECTIVE, 10, 100.0), Tally()
+    for event in [Started(0, "u0", 50.0), Started(0, "u0", 120.0), Started(1, "u1", 120.5)]:
+        tally = count(tally, event, goal)
+    for trial in (0, 1):
+        tally = count(tally, Finished(trial, 130.0, 0.5, 1, 10.0, {}), goal)
+    # Two trials in the ten seconds since 120, and not in the thirty since the session began.
+    assert how_far(tally, goal, 130.0) == "2 of 10 done, 12 trials/min, 0:40 left"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from nnsearch import components
+from nnsearch.data.checks import LEAKS
 from nnsearch.data.prepare import Prepared, inspect
 from nnsearch.errors import NnsearchError, Problem, StudyError
 from nnsearch.reports.tables import number, table
@@ -76,16 +77,15 @@ def as_text(checked: Checked) -> str:
     """What is searched, what stands fixed, the data and its findings, and what to type next."""
     study, prepared = checked.study, checked.prepared
     ranges, search = study.ranges(), study.search
-    shape = " x ".join(map(str, prepared.signature.shape))
     labels = prepared.signature.labels
     limits = {key: getattr(search, key) for key in ("trials", "timeout", "target", "patience")}
     told = ", ".join(f"{key} {number(each)}" for key, each in limits.items() if each is not None)
     rows = [{"parameter": name, "range": describe(each)} for name, each in ranges.items()]
     lines = [
-        f"{study.name}: the study and its data are sound ({checked.file})",
+        f"{study.name}: {_verdict(checked)} ({checked.file})",
         f"  objective    {checked.objective.key}, to {checked.objective.direction}",
         f"  search       {search.sampler.name}, pruner {search.pruner.name}; {told}",
-        f"  data         {study.source.name}: {shape} {prepared.signature.kind}, target"
+        f"  data         {study.source.name}: {_inputs(prepared)}, target"
         f" '{prepared.signature.target}'" + (f" of {len(labels)} classes" if labels else ""),
         "  rows         "
         + ", ".join(f"{part} {count}" for part, count in prepared.num_rows.items()),
@@ -102,6 +102,19 @@ def as_text(checked: Checked) -> str:
         f"  next         nnsearch run {checked.file}",
     ]
     return "\n".join(lines)
+
+
+def _verdict(checked: Checked) -> str:
+    if any(each.code in LEAKS for each in checked.prepared.findings):
+        return "the study can run, but its data leak, which allow_leaky lets pass"
+    return "the study and its data are sound"
+
+
+def _inputs(prepared: Prepared) -> str:
+    shape = prepared.signature.shape
+    if prepared.signature.kind == "table":
+        return "1 column" if shape == (1,) else f"{shape[0]} columns"
+    return f"images of {' x '.join(map(str, shape))}"
 
 
 def describe(searched: Range) -> str:

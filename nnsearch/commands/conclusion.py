@@ -9,9 +9,9 @@ import numpy as np
 
 from nnsearch import components
 from nnsearch.commands.attempts import attempt
-from nnsearch.commands.export import export_trial, facts
+from nnsearch.commands.export import export_trial, facts, recorded_look
 from nnsearch.commands.opening import Opened, first_literals
-from nnsearch.commands.result import Conclusion, tested_from_json
+from nnsearch.commands.result import Conclusion
 from nnsearch.data.prepare import open_part
 from nnsearch.errors import UsageError
 from nnsearch.events import Finished, Tested
@@ -68,12 +68,13 @@ def conclude(opened: Opened, executor: Processes, best: Finished) -> Conclusion:
     """
     job = opened.folder.job(opened.ledger.jobs[best.trial])
     looks = read_json(opened.folder.looks) or []
-    tested = next((look for look in map(tested_from_json, looks) if look.trial == best.trial), None)
+    tested = recorded_look(opened.folder, best.trial)
     if tested is None:
         tested = _look(opened, executor, job, best)
         looks.append(asdict(tested))
         write_json(opened.folder.looks, looks)
-    export, problem = _export(opened, executor, job, tested)
+    told = facts(to_json(opened.study), best.trial, best.metrics, tested)
+    export, problem = _export(opened, executor, job, told)
     baseline = baseline_value(opened.folder.job(BASELINE))
     return Conclusion(best, tested, len(looks), baseline, export, problem)
 
@@ -98,25 +99,20 @@ def _intervals(opened: Opened, trial: int, predictions: Any, targets: Any) -> In
         np.asarray(open_part(opened.prepared.folder, "train").targets), **chosen.options
     )
     seed = derived_seed(study.seed, "intervals", trial)
-    return metric_intervals(task.metrics, predictions, targets, seed=seed)
+    groups = open_part(opened.prepared.folder, "test").groups
+    return metric_intervals(task.metrics, predictions, targets, seed=seed, groups=groups)
 
 
-def _export(opened: Opened, executor: Processes, job: JobFolder, tested: Tested) -> tuple[str, str]:
+def _export(
+    opened: Opened, executor: Processes, job: JobFolder, told: dict[str, Any]
+) -> tuple[str, str]:
     """The folder of the winner's export and, where there is none, why."""
-    folder = opened.folder.export(tested.trial)
+    folder = opened.folder.export(told["trial"])
     if (folder / MANIFEST).exists():
         return str(folder), ""
-    told = facts(to_json(opened.study), tested.trial, _test_metrics(tested))
     seconds = opened.study.search.stall_timeout
-    asked = (str(job.root), tested.trial, str(folder), told)
+    asked = (str(job.root), told["trial"], str(folder), told)
     try:
         return attempt(executor, export_trial, *asked, stall_seconds=seconds), ""
     except UsageError as error:
         return "", str(error)
-
-
-def _test_metrics(tested: Tested) -> dict[str, Any]:
-    return {f"test/{name}": value for name, value in tested.metrics.items()} | {
-        "intervals": {name: list(ends) for name, ends in tested.intervals.items()},
-        "num_test_rows": tested.num_rows,
-    }

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from nnsearch.commands.places import MLRUNS, find_study_folder
+from nnsearch.commands.result import tested_from_json
 from nnsearch.data.prepare import open_part
 from nnsearch.errors import UsageError
-from nnsearch.events import Finished
+from nnsearch.events import Finished, Tested
 from nnsearch.exporting.folder import write_export
 from nnsearch.exporting.predictor import Predictor
 from nnsearch.exporting.standalone import READING
@@ -36,19 +37,33 @@ def export(name: str, *, to: str = "onnx", trial: int | None = None, home: Path 
     number = best.trial if trial is None else trial
     if number not in ledger.jobs:
         raise UsageError(f"study '{name}' has no trial {number}.", "`nnsearch show` lists them.")
-    told = facts(recorded["study"], number, recorded_metrics(folder, number))
+    told = facts(
+        recorded["study"], number, recorded_metrics(folder, number), recorded_look(folder, number)
+    )
     job, target = folder.job(ledger.jobs[number]).root, folder.export(number)
     return Path(export_trial(str(job), number, str(target), told))
 
 
-def facts(study: Mapping[str, Any], number: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def facts(
+    study: Mapping[str, Any], number: int, metrics: Mapping[str, float], tested: Tested | None
+) -> dict[str, Any]:
     """What the manifest of an export says of its origin; `study` as `fingerprint.to_json` has it.
 
+    `metrics` are those of the trial's kept epoch, of which the validation metrics are told;
+    `tested` is its look at the test split, if there was one.
     `reading` is how the study's CSV file is written, so that a file of the same kind can be
     predicted. A source of one's own may mean something else by these options.
     """
     task = study["task"]
-    told: dict[str, Any] = {"study": study["name"], "trial": number, "metrics": dict(metrics)}
+    told: dict[str, Any] = {"study": study["name"], "trial": number}
+    told["metrics"] = {key: each for key, each in metrics.items() if key.startswith("valid/")}
+    if tested is not None:
+        told["test"] = {
+            "num_rows": tested.num_rows,
+            "metrics": dict(tested.metrics),
+            "intervals": {key: list(ends) for key, ends in tested.intervals.items()},
+            "notes": list(tested.notes),
+        }
     told["task"] = task["name"] if "name" in task else task["one_of"][0]
     if study["data"]["source"] == "csv":
         options = study["data"]["csv"]
@@ -57,9 +72,15 @@ def facts(study: Mapping[str, Any], number: int, metrics: Mapping[str, Any]) -> 
 
 
 def recorded_metrics(folder: StudyFolder, number: int) -> dict[str, float]:
-    """The validation metrics of a finished trial."""
+    """The metrics of a finished trial's kept epoch."""
     ending = read_ledger(folder).endings.get(number)
     return dict(ending.metrics) if isinstance(ending, Finished) else {}
+
+
+def recorded_look(folder: StudyFolder, number: int) -> Tested | None:
+    """The trial's look at the test split; only trials that were once the best have one."""
+    looks = map(tested_from_json, read_json(folder.looks) or [])
+    return next((look for look in looks if look.trial == number), None)
 
 
 def export_trial(job: str, number: int, folder: str, told: dict[str, Any]) -> str:

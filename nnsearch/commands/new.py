@@ -36,6 +36,8 @@ _ROWS_A_CLASS = 10
 # From this share of texts of their own on, a column says who a row is and not what it is like.
 _MOSTLY_OWN = 0.5
 _FEWEST_TEXTS = 20
+# Where fewer of the rows differ, they are hardly copies: there are few different ones to have.
+_FEWEST_DIFFERENT = 0.1
 _LEAKS = {"E352": "equal to the target", "E353": "an ID: it names a row and tells nothing of it"}
 # What people write into a cell of numbers that they do not have.
 _MORE_MISSING = ("-", "--", ".", "#N/A", "<NA>", "n.a.", "N.A.", "unknown", "Unknown", "missing")
@@ -63,22 +65,23 @@ def new(csv: Path, target: str = "", task: str | None = None, out: Path | None =
     _check(csv, table, target, task)
     options, examples = _read(csv, table, target)
     kind = _task(examples.targets, task)
-    split = _split(kind, examples.num_rows)
-    kept, dropped = _weed(examples, kind, split)
+    kept, dropped = _weed(examples, kind, _split(kind, examples.num_rows))
     dropped = _silent(table, examples, target) | dropped
-    final = _once(kept, kind, split)
+    final = _once(kept, kind)
+    split = _split(kind, final.num_rows)
     survey = Survey(
         file=csv,
         place=place,
         source=table.source,
         options=_relative(csv, place) | options | ({} if final is kept else {"dedupe": True}),
+        num_rows=examples.num_rows,
         examples=final,
         task=kind,
         is_guess=task is None,
         split=split,
         dropped={name: dropped[name] for name in table.names if name in dropped},
         dates=tuple(name for name in dropped if name in _dates(examples)),
-        is_repetitive=_has_copies(final, kind, split),
+        is_repetitive=_has_copies(final, kind),
     )
     _audit(final, kind, split, allow_leaky=survey.is_repetitive)
     text = study_text(survey)
@@ -207,16 +210,20 @@ def _weed(examples: Examples, kind: TaskName, split: Split) -> tuple[Examples, d
     return _without(examples, dropped), dropped
 
 
-def _once(examples: Examples, kind: TaskName, split: Split) -> Examples:
-    """Each row once where copies would leak, unless that costs the most of the table."""
-    if not _has_copies(examples, kind, split):
+def _once(examples: Examples, kind: TaskName) -> Examples:
+    """Each row once where copies lie across the splits, unless next to nothing would be left.
+
+    Then only a person can say what the rows are: `run` refuses the study until one does.
+    """
+    if not _has_copies(examples, kind, ("E351", "W351")):
         return examples
     rest = without_copies(examples)
-    return rest if rest.num_rows > examples.num_rows / 2 else examples
+    return rest if rest.num_rows >= _FEWEST_DIFFERENT * examples.num_rows else examples
 
 
-def _has_copies(examples: Examples, kind: TaskName, split: Split) -> bool:
-    return any(each.code == "E351" for each in _audit(examples, kind, split).findings)
+def _has_copies(examples: Examples, kind: TaskName, codes: tuple[str, ...] = ("E351",)) -> bool:
+    found = _audit(examples, kind, _split(kind, examples.num_rows)).findings
+    return any(each.code in codes for each in found)
 
 
 def _own_texts(examples: Examples) -> dict[str, str]:

@@ -46,13 +46,12 @@ momentum = 0.9
 name = "cosine"
 """
 
-_OPTIONS = {
-    "missing": "Cells that count as missing; nnsearch added some that this table has.",
-    "dedupe": "Equal rows count once: a copy of a row that was trained on would be no test.",
-}
+_MISSING = "Cells that count as missing; nnsearch added some that this table has."
+_COPIES = "are equal to an earlier one: each counts once, for a copy of a train row is no test."
 _REPETITIVE = (
-    "Most rows are equal to another, for few different ones are possible. Each counts. If they are"
-    " copies, take this out and set dedupe = true below."
+    "Most rows are equal to another, so that rows to test on were trained on: nnsearch refuses to"
+    " run this until you decide. Copies: take the sign # from dedupe below. Observations of their"
+    " own: set allow_leaky = true here, and expect nothing of rows that were never seen."
 )
 _WIDTH = 96
 _LISTED = 4
@@ -65,14 +64,15 @@ _MOST_CODES = 12
 class Survey:
     """What was found out about a table. `dropped` maps columns to the reason, in their order.
 
-    `options` are the source's, `examples` the rows without what is dropped, with raw targets;
-    `dates` are dropped columns that hold moments as text.
+    `examples` is what is kept of the file's `num_rows`, with raw targets; `dates` are dropped
+    columns that hold moments as text. `is_repetitive` where copies stayed.
     """
 
     file: Path
     place: Path
     source: str
     options: dict[str, Any]
+    num_rows: int
     examples: Examples
     task: TaskName
     is_guess: bool
@@ -179,16 +179,16 @@ def _data(survey: Survey) -> Iterator[str]:
         yield from _said(f"{advice} column = {_quoted(name)}, and take it out of drop below.")
     shares = f"train = {split.train}, valid = {split.valid}, test = {split.test}"
     yield f'split = {{ {shares}, by = "{split.by}" }}'
-    if survey.is_repetitive:
-        yield from _said(_REPETITIVE)
-        yield "allow_leaky = true"
+    yield from _said(_REPETITIVE if survey.is_repetitive else "")
     yield ""
     yield f"[data.{survey.source}]"
     yield "# Paths are relative to the folder of this file."
+    num_copies = survey.num_rows - survey.examples.num_rows
+    said = {"missing": _MISSING, "dedupe": f"{num_copies} of {survey.num_rows} rows {_COPIES}"}
     for key, value in survey.options.items():
-        if key in _OPTIONS:
-            yield from _said(_OPTIONS[key])
+        yield from _said(said.get(key, ""))
         yield f"{key} = {_quoted(value)}"
+    yield from _said("dedupe = true" if survey.is_repetitive else "")
     if survey.dropped:
         yield "# Columns that are not used, each with the reason."
         yield "drop = ["

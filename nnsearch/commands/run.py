@@ -8,6 +8,7 @@ from typing import Any
 from nnsearch.commands.places import sole_driver
 from nnsearch.commands.result import Options, RunResult, Show, request_of, stored_result
 from nnsearch.study.folder import Home, write_json
+from nnsearch.study.holders import disk_named
 from nnsearch.study.load import load_study
 from nnsearch.study.spec import Study
 
@@ -31,7 +32,7 @@ def run(
         return done
     study = _load(path, options)
     folder = Home(options.home).study(study.name)
-    with sole_driver(folder):
+    with sole_driver(folder), disk_named(folder.root):
         # torch, Optuna and MLflow take seconds to import: neither a finished study needs them nor
         # one that another driver has in its hands.
         from nnsearch.commands.session import carry_out

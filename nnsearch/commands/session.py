@@ -7,7 +7,7 @@ from functools import partial
 
 from nnsearch import components
 from nnsearch.commands.conclusion import conclude, start_baseline
-from nnsearch.commands.opening import Opened, facts, open_study
+from nnsearch.commands.opening import Opened, facts, open_study, remove_drafts
 from nnsearch.commands.pictures import picture
 from nnsearch.commands.result import Conclusion, Listen, Options, RunResult, Show
 from nnsearch.events import Event, Failed, Finished, Pruned
@@ -17,7 +17,7 @@ from nnsearch.search.ledger import replay
 from nnsearch.search.loop import Course, Means, search
 from nnsearch.search.pruning import make_judge
 from nnsearch.search.storage import Place, projection
-from nnsearch.study.folder import Home, read_json
+from nnsearch.study.folder import Home, StudyFolder, read_json
 from nnsearch.study.spec import IntRange, Study, TrialSpec
 from nnsearch.tracking.mlflow import mlflow_listener
 from nnsearch.tracking.store import destination
@@ -36,7 +36,10 @@ def carry_out(
     folder = Home(options.home).study(study.name)
     began = time.monotonic()
     log = folder.workers_log
-    with processes(workers=options.workers, warm="nnsearch.training.job", log=log) as executor:
+    with (
+        _tidied(folder),
+        processes(workers=options.workers, warm="nnsearch.training.job", log=log) as executor,
+    ):
         opened = open_study(study, folder)
         findings = (f"{each.message} {each.hint}" for each in opened.prepared.findings)
         for note in (*opened.prepared.notes, *findings):
@@ -84,6 +87,15 @@ def _search(
         conclusion = conclude(opened, executor, best)
         listen(conclusion.tested)
     return reason, conclusion
+
+
+@contextmanager
+def _tidied(folder: StudyFolder) -> Iterator[None]:
+    """Remove what workers that died left unfinished; none of them is there any more at the end."""
+    try:
+        yield
+    finally:
+        remove_drafts(folder)
 
 
 @contextmanager

@@ -220,6 +220,7 @@ def _result(shown: Shown) -> Iterator[str]:
         what = "95 % interval, " if ends else ""
         yield f"test split   {metric} {value} ({what}{tested['num_rows']} rows,"
         yield f"             looked at {when(tested['at'])})"
+    yield from (f"             {note}" for note in tested.get("notes", ()))
     yield f"exported     {conclusion['export'] or conclusion['export_problem']}"
 
 

@@ -2,6 +2,7 @@
 
     <folder>/<fingerprint>/prepared.json
     <folder>/<fingerprint>/{train,valid,test}/{inputs,targets,rows}.npy
+    <folder>/<fingerprint>/{train,valid,test}/groups.npy    where rows belong together
 
 The test split lies in a folder of its own, which nothing but the final test opens.
 """
@@ -18,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnsearch.data.checks import Finding, audit
+from nnsearch.data.checks import LEAKS, Finding, allowed, audit
 from nnsearch.data.examples import Array, Examples
 from nnsearch.data.split import PARTS, Part, RowsOf, split, with_split_column
 from nnsearch.data.targets import as_numbers, encode_classes
@@ -108,13 +109,18 @@ def open_prepared(folder: Path) -> Prepared:
 
 
 def open_part(folder: Path, part: Part) -> Examples:
-    """One split's examples, read-only and mapped from the disk: workers share the memory."""
-    signature = Signature.from_json(_record(folder)["signature"])
-    inputs, targets = (
-        np.load(PreparedFolder(folder).array(part, name), mmap_mode="r")
-        for name in ("inputs", "targets")
-    )
-    return Examples(inputs, targets, signature)
+    """One split's examples, read-only and mapped from the disk: workers share the memory.
+
+    `groups`, where there are any, are numbers that count from 0 over all three splits.
+    """
+    record, files = _record(folder), PreparedFolder(folder)
+    arrays = {
+        name: np.load(files.array(part, name), mmap_mode="r")
+        for name in ("inputs", "targets", "groups")
+        if files.name_of(part, name) in record["sha256"]
+    }
+    signature = Signature.from_json(record["signature"])
+    return Examples(arrays["inputs"], arrays["targets"], signature, arrays.get("groups"))
 
 
 def _load(
@@ -132,14 +138,19 @@ def _load(
     elif task_target == "number":
         examples = as_numbers(examples)
     rows = split(examples, spec, seed)
+    if examples.groups is not None:
+        numbers = np.unique(examples.groups, return_inverse=True)[1].astype(np.int64)
+        examples = replace(examples, groups=numbers)
     return examples, rows, audit(examples, rows)
 
 
 def _describe(
     examples: Examples, rows: RowsOf, found: list[Finding], *, allow_leaky: bool
 ) -> Prepared:
+    if allow_leaky:
+        found = [allowed(each) if each.code in LEAKS else each for each in found]
     errors = [each.as_problem() for each in found if each.level == "error"]
-    if errors and not allow_leaky:
+    if errors:
         raise DataError(errors)
     return Prepared(
         Path(),
@@ -157,6 +168,8 @@ def _fingerprint(examples: Examples, rows: RowsOf) -> str:
         "targets": _hash(_storable(examples.targets)),
         **{part: _hash(rows[part].astype(np.int64)) for part in PARTS},
     }
+    if examples.groups is not None:
+        hashes["groups"] = _hash(examples.groups)
     return digest({"signature": examples.signature.to_json(), **hashes})
 
 
@@ -183,6 +196,8 @@ def _write(target: Path, prepared: Prepared, examples: Examples, rows: RowsOf) -
         for part in PARTS:
             own = examples.take(rows[part])
             arrays = {"inputs": own.inputs, "targets": _storable(own.targets), "rows": rows[part]}
+            if own.groups is not None:
+                arrays["groups"] = own.groups
             (temporary / part).mkdir()
             for name, array in arrays.items():
                 path = files.array(part, name)

@@ -51,7 +51,8 @@ def write_export(  # noqa: PLR0917 - all come from the run, as with an exporter
     `example` are raw rows [>= 2, *shape], the first of which become the sample;
     `held_out_inputs` are the raw rows on which ONNX Runtime must agree with torch. `facts` are JSON
     values such as `task`, `metrics`, `study`, `trial` and `created`, and stand in the manifest
-    as they are; where a source read its cells in another way than usual, `reading` says so:
+    as they are, `test` too: `{"num_rows": 80, "metrics": {...}, "intervals": {...}, "notes": []}`;
+    where a source read its cells in another way than usual, `reading` says so:
     `{"missing": [...], "decimal": ",", "delimiter": ";"}`. `export` is the exporter
     with its options bound.
 

@@ -80,14 +80,34 @@ def _column(column: Column) -> str:
 
 
 def _quality(manifest: Mapping[str, Any]) -> Iterator[str]:
-    metrics = manifest.get("metrics") or {}
-    if metrics:
-        yield "\n".join(f"    {name}: {value}" for name, value in sorted(metrics.items()))
+    if test := manifest.get("test"):
+        yield (
+            f"On the {test['num_rows']} rows of the test split, which it was neither trained on "
+            "nor chosen by. In brackets the ends of the 95 % interval."
+        )
+        yield _values(test["metrics"], test["intervals"])
+        yield from (f"Note: {note}." for note in test["notes"])
+    if metrics := manifest.get("metrics"):
+        yield "On the validation split, by which it was chosen: rather too good."
+        yield _values(metrics, {})
     parity = manifest["parity"]
     yield (
         f"On {parity['num_rows']} rows of the study's data the exported model and torch differ by "
         f"at most {parity['largest_difference']:.2g}."
     )
+
+
+def _values(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
+    room = max(map(len, metrics))
+    ends = {name: ", ".join(map(_number, each)) for name, each in intervals.items()}
+    return "\n".join(
+        f"    {name:{room}}  {_number(value)}" + (f" [{ends[name]}]" if name in ends else "")
+        for name, value in sorted(metrics.items())
+    )
+
+
+def _number(value: Any) -> str:
+    return "not finite" if value is None else f"{value:.4g}"
 
 
 def _listed(names: tuple[str, ...]) -> str:

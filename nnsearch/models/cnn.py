@@ -14,6 +14,7 @@ from nnsearch.models.dropout import Dropout
 from nnsearch.models.layers import (
     Activation,
     ImageNorm,
+    Initialiser,
     Shape,
     activate,
     has_bias,
@@ -49,6 +50,7 @@ class _Style(NamedTuple):
     activation: Activation
     norm: ImageNorm
     pool: Pool
+    initialiser: Initialiser
 
 
 def cnn(
@@ -64,6 +66,7 @@ def cnn(
     dropout: Unit = 0.0,
     pool: Pool = "max",
     head: Head = "flatten",
+    initialiser: Initialiser = "auto",
 ) -> nn.Module:
     """`depth` blocks of convolutions, then a linear head: [B, C, H, W] to [B, outputs].
 
@@ -71,13 +74,14 @@ def cnn(
     and width: by the maximum or the average of 2 x 2 pixels, or by a convolution of stride 2. A
     plain block is one convolution, a residual one two with a way around them. The head sees every
     pixel that is left, or with "average" each channel's mean; `dropout` is the share of what it
-    sees that is dropped in training. Raises UsageError where the inputs are no images, or images
-    too small to be halved `depth` times.
+    sees that is dropped in training. The first weights of the convolutions are drawn by
+    `initialiser`, which "auto" matches to the activation. Raises UsageError where the inputs are
+    no images, or images too small to be halved `depth` times.
 
         cnn((1, 28, 28), 10, channels=8, depth=2)   # 8 x 14 x 14, 16 x 7 x 7, then 10
     """
     num_channels, height, width = _image(inputs, depth, pool)
-    style = _Style(kernel, block, activation, norm, pool)
+    style = _Style(kernel, block, activation, norm, pool, initialiser)
     sizes = [num_channels, *(channels * 2**level for level in range(depth))]
     blocks = [_block(before, after, style) for before, after in pairwise(sizes)]
     num_pixels = (
@@ -155,6 +159,6 @@ def _convolution(inputs: int, outputs: int, stride: int, style: _Style) -> list[
     size, bias = style.kernel, has_bias(style.norm)
     convolution = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=bias)
     return [
-        initialise(convolution, style.activation),
+        initialise(convolution, style.activation, style.initialiser),
         *normalise_image(style.norm, outputs),
     ]

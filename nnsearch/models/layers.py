@@ -5,16 +5,37 @@ so that a network can be translated module by module into one with a leading tri
 """
 
 from collections.abc import Callable
-from math import gcd
+from math import gcd, sqrt
 from typing import Literal, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from nnsearch.components import Unit
 from nnsearch.models.dropout import Dropout
 
 Shape = tuple[int, ...]
-Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
+Activation = Literal[
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+    "hardswish",
+    "softplus",
+    "tanh",
+    "sigmoid",
+]
+Initialiser = Literal[
+    "auto",
+    "he_normal",
+    "he_uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "lecun_normal",
+    "orthogonal",
+]
 Norm = Literal["none", "batch", "layer"]
 ImageNorm = Literal["none", "batch", "layer", "group"]
 
@@ -22,14 +43,20 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
     "elu": nn.ELU,
+    "selu": nn.SELU,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "hardswish": nn.Hardswish,
+    "softplus": nn.Softplus,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
 MOST_GROUPS = 8
 
-_RELU_FAMILY = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu"})
+_RELU_FAMILY = frozenset(
+    {"relu", "leaky_relu", "elu", "gelu", "silu", "mish", "hardswish", "softplus"}
+)
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -40,7 +67,13 @@ def activate(activation: Activation) -> nn.Module:
 
 
 def block(
-    inputs: int, outputs: int, *, activation: Activation, norm: Norm, dropout: Unit
+    inputs: int,
+    outputs: int,
+    *,
+    activation: Activation,
+    norm: Norm,
+    dropout: Unit,
+    initialiser: Initialiser = "auto",
 ) -> nn.Sequential:
     """Linear, norm, activation, dropout: [B, inputs] to [B, outputs].
 
@@ -49,7 +82,7 @@ def block(
     """
     linear = nn.Linear(inputs, outputs, bias=has_bias(norm))
     return nn.Sequential(
-        initialise(linear, activation),
+        initialise(linear, activation, initialiser),
         *normalise(norm, outputs),
         activate(activation),
         Dropout(dropout),
@@ -90,21 +123,40 @@ def normalise_image(norm: ImageNorm, channels: int) -> list[nn.Module]:
             return [nn.GroupNorm(max(1, gcd(channels, 2 * MOST_GROUPS) // 2), channels)]
 
 
-def initialise(module: Module, activation: Activation | Literal["none"]) -> Module:
+def initialise(
+    module: Module, activation: Activation | Literal["none"], initialiser: Initialiser = "auto"
+) -> Module:
     """The module itself, with first weights that suit the activation behind it.
 
     The weights of every linear layer and convolution within are drawn anew from torch's global
-    generator: uniform with He's variance 2 / fan_in for relu and its smooth relatives (He et al.,
-    Delving Deep into Rectifiers, 2015), with Glorot's 2 / (fan_in + fan_out) otherwise, which is
-    also right for a head (Glorot and Bengio, 2010). Biases begin at 0.
+    generator; biases begin at 0. The variance is 2 / fan_in for "he" (He et al., Delving Deep into
+    Rectifiers, 2015), 2 / (fan_in + fan_out) for "xavier" (Glorot and Bengio, 2010), 1 / fan_in
+    for "lecun"; "orthogonal" rows or columns (Saxe et al., 2014) have He's size where "auto" would
+    take He's. "auto" is "he_uniform" for relu and its smooth relatives, "lecun_normal" for selu
+    (Klambauer et al., 2017), "xavier_uniform" otherwise, which is also right for a head.
     """
+    draw = _DRAWS[_matched(activation) if initialiser == "auto" else initialiser]
+    gain = sqrt(2) if activation in _RELU_FAMILY else 1.0
     for each in module.modules():
         if not isinstance(each, nn.Linear | nn.Conv1d | nn.Conv2d):
             continue
-        if activation in _RELU_FAMILY:
-            nn.init.kaiming_uniform_(each.weight, nonlinearity="relu")
-        else:
-            nn.init.xavier_uniform_(each.weight)
+        draw(each.weight, gain)
         if each.bias is not None:
             nn.init.zeros_(each.bias)
     return module
+
+
+def _matched(activation: Activation | Literal["none"]) -> Initialiser:
+    if activation == "selu":
+        return "lecun_normal"
+    return "he_uniform" if activation in _RELU_FAMILY else "xavier_uniform"
+
+
+_DRAWS: dict[Initialiser, Callable[[Tensor, float], object]] = {
+    "he_normal": lambda weight, _: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
+    "he_uniform": lambda weight, _: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
+    "xavier_normal": lambda weight, _: nn.init.xavier_normal_(weight),
+    "xavier_uniform": lambda weight, _: nn.init.xavier_uniform_(weight),
+    "lecun_normal": lambda weight, _: nn.init.kaiming_normal_(weight, nonlinearity="linear"),
+    "orthogonal": nn.init.orthogonal_,
+}

@@ -6,7 +6,7 @@ from math import prod
 from torch import nn
 
 from nnsearch.components import Count, Unit
-from nnsearch.models.layers import Activation, Norm, Shape, block, initialise
+from nnsearch.models.layers import Activation, Initialiser, Norm, Shape, block, initialise
 
 
 def linear(inputs: Shape, outputs: int) -> nn.Module:
@@ -26,15 +26,24 @@ def mlp(
     dropout: Unit = 0.0,
     activation: Activation = "relu",
     norm: Norm = "none",
+    initialiser: Initialiser = "auto",
 ) -> nn.Module:
     """`depth` hidden layers of `width` units, then a linear head: [B, *inputs] to [B, outputs].
 
     Inputs are flattened, so images will do. `dropout` is the share of each hidden layer's outputs
-    that is dropped in training.
+    that is dropped in training. The hidden layers' first weights are drawn by `initialiser`, which
+    "auto" matches to the activation.
     """
     sizes = [prod(inputs), *[width] * depth]
     hidden = [
-        block(before, after, activation=activation, norm=norm, dropout=dropout)
+        block(
+            before,
+            after,
+            activation=activation,
+            norm=norm,
+            dropout=dropout,
+            initialiser=initialiser,
+        )
         for before, after in pairwise(sizes)
     ]
     head = initialise(nn.Linear(sizes[-1], outputs), "none")

@@ -25,6 +25,7 @@ aten: Any = torch.ops.aten
 # What these kernels are told by position.
 TRANSPOSED = False
 OF_RESULT = False
+SELU = (1.6732632423543772, 1.0507009873554805)  # alpha and scale (Klambauer et al., 2017)
 
 
 def stack(model: nn.Module, means: Means) -> Layer:
@@ -204,6 +205,15 @@ def _elu(module: nn.ELU) -> Layer:
     return _of_input(module, lambda g, x: aten.elu_backward(g, alpha, 1, 1, OF_RESULT, x))
 
 
+def _selu(module: nn.SELU) -> Layer:
+    return _of_input(module, lambda g, x: aten.elu_backward(g, *SELU, 1, OF_RESULT, x))
+
+
+def _softplus(module: nn.Softplus) -> Layer:
+    bend = module.beta, module.threshold
+    return _of_input(module, lambda g, x: aten.softplus_backward(g, x, *bend))
+
+
 def _max_pool(module: nn.MaxPool2d) -> Layer:
     window = (module.kernel_size, module.stride, module.padding, module.dilation)
     options = tuple([each, each] if isinstance(each, int) else list(each) for each in window)
@@ -247,8 +257,12 @@ _PLAIN: dict[type[nn.Module], Callable[[Any], Layer]] = {
     nn.ReLU: _relu,
     nn.LeakyReLU: _leaky_relu,
     nn.ELU: _elu,
+    nn.SELU: _selu,
     nn.GELU: lambda module: _of_input(module, aten.gelu_backward),
     nn.SiLU: lambda module: _of_input(module, aten.silu_backward),
+    nn.Mish: lambda module: _of_input(module, aten.mish_backward),
+    nn.Hardswish: lambda module: _of_input(module, aten.hardswish_backward),
+    nn.Softplus: _softplus,
     nn.Tanh: lambda module: _of_output(module, aten.tanh_backward),
     nn.Sigmoid: lambda module: _of_output(module, aten.sigmoid_backward),
     nn.Identity: _identity,

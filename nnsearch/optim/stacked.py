@@ -5,65 +5,26 @@ torch's classes are not used: the first of them costs a process more than a seco
 Knows no model and no schedule.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
 
-State = dict[str, Tensor]
+from nnsearch.optim.stacked_adaptive import ADAPTIVE
+from nnsearch.optim.stacked_rows import (
+    Options,
+    Rows,
+    Rule,
+    State,
+    add_decay,
+    collect,
+    column,
+    fresh_state,
+)
 
-
-class Options(NamedTuple):
-    """What a study file says of K optimizers of one name, defaults filled in.
-
-    `numbers` are the options that may differ, K values each; `columns` the same as [K, 1], of the
-    weights' type and on their device; `flags` those that are alike for all.
-    """
-
-    numbers: dict[str, list[float]]
-    columns: dict[str, Tensor]
-    flags: dict[str, bool]
-
-
-class Rows(NamedTuple):
-    """Weights and gradients [K, P], what the rule remembers of each weight, and the options."""
-
-    weights: Tensor
-    grads: Tensor
-    state: State
-    options: Options
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """An optimizer: what it remembers of each weight, and one step of it.
-
-    `step(rows, rates, count)` makes step `count`, from 1, at K learning rates; the gradients are
-    spent by it. `remembers` names the arrays that there are under given options.
-    """
-
-    remembers: Callable[[Options], tuple[str, ...]]
-    step: Callable[[Rows, Sequence[float], int], None]
-
-
-def collect(given: Sequence[Mapping[str, Any]], like: Tensor) -> Options:
-    """The options of K trials side by side; `like` is a tensor of the weights' type."""
-    flags = {name: value for name, value in given[0].items() if isinstance(value, bool)}
-    numbers = {
-        name: [float(each[name]) for each in given]
-        for name in given[0]
-        if name not in flags and name != "lr"
-    }
-    columns = {name: like.new_tensor(values)[:, None] for name, values in numbers.items()}
-    return Options(numbers, columns, flags)
-
-
-def fresh_state(rule: Rule, weights: Tensor, options: Options) -> State:
-    """What a rule remembers before the first step."""
-    return {name: torch.zeros_like(weights) for name in rule.remembers(options)}
+# Training sees this module alone.
+__all__ = ["RULES", "Options", "Rows", "Rule", "State", "adam_by_column", "collect", "fresh_state"]
 
 
 def _adam(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool) -> None:
@@ -74,7 +35,7 @@ def _adam(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool)
 def adam_by_column(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool) -> None:
     """Adam for all rows at once, as a GPU wants it."""
     columns, state = rows.options.columns, rows.state
-    rate = rows.weights.new_tensor(rates)[:, None]
+    rate = column(rows, rates)
     if is_decoupled:
         rows.weights.mul_(1 - rate * columns["weight_decay"])
     else:
@@ -118,8 +79,7 @@ def _adam_by_row(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled
 
 def _sgd(rows: Rows, rates: Sequence[float], count: int) -> None:
     columns, grads = rows.options.columns, rows.grads
-    if any(rows.options.numbers["weight_decay"]):
-        grads.addcmul_(rows.weights, columns["weight_decay"])
+    add_decay(rows)
     if "velocity" in rows.state:
         velocity = rows.state["velocity"]
         if count == 1:
@@ -128,14 +88,13 @@ def _sgd(rows: Rows, rates: Sequence[float], count: int) -> None:
             velocity.mul_(columns["momentum"]).add_(grads)
         is_nesterov = rows.options.flags["nesterov"]
         grads = grads.addcmul_(velocity, columns["momentum"]) if is_nesterov else velocity
-    rows.weights.addcmul_(grads, -rows.weights.new_tensor(rates)[:, None])
+    rows.weights.addcmul_(grads, -column(rows, rates))
 
 
 def _rmsprop(rows: Rows, rates: Sequence[float], count: int) -> None:
     del count
     columns, state, grads = rows.options.columns, rows.state, rows.grads
-    if any(rows.options.numbers["weight_decay"]):
-        grads.addcmul_(rows.weights, columns["weight_decay"])
+    add_decay(rows)
     share = 1 - columns["alpha"]
     state["square"].lerp_(grads.square(), share)
     if rows.options.flags["centered"]:
@@ -146,7 +105,7 @@ def _rmsprop(rows: Rows, rates: Sequence[float], count: int) -> None:
     step = grads.div_(below.add_(columns["eps"]))
     if "velocity" in state:
         step = state["velocity"].mul_(columns["momentum"]).add_(step)
-    rows.weights.addcmul_(step, -rows.weights.new_tensor(rates)[:, None])
+    rows.weights.addcmul_(step, -column(rows, rates))
 
 
 def _of_adam(options: Options) -> tuple[str, ...]:
@@ -167,4 +126,5 @@ RULES: dict[str, Rule] = {
     "adamw": Rule(_of_adam, partial(_adam, is_decoupled=True)),
     "sgd": Rule(_of_sgd, _sgd),
     "rmsprop": Rule(_of_rmsprop, _rmsprop),
+    **ADAPTIVE,
 }

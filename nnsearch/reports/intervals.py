@@ -24,6 +24,8 @@ from nnsearch.tasks.metrics import BINARY, class_metrics, confusion_metrics
 MOST_CELLS, FEWEST_DRAWS, MOST_DRAWS = 100_000_000, 200, 1000
 # Above this share of draws without a value it is said that there were some.
 MANY = 0.05
+# Draws of fewer groups than this differ too little: their intervals are narrower than they say.
+FEW_GROUPS = 20
 ACCURACY = "accuracy"
 
 Places = NDArray[np.int64]
@@ -38,7 +40,12 @@ class Intervals:
 
 
 def metric_intervals(
-    metrics: Metrics, predictions: Array, targets: Array, *, seed: int
+    metrics: Metrics,
+    predictions: Array,
+    targets: Array,
+    *,
+    seed: int,
+    groups: Array | None = None,
 ) -> Intervals:
     """The intervals of what `metrics` gives of predictions [N, P] and targets [N].
 
@@ -46,11 +53,17 @@ def metric_intervals(
     of 1,000 draws of N rows; of fewer, though never under 200, where there are over 100,000
     predicted numbers. The same seed gives the same intervals.
 
+    With `groups` [N] whole groups are drawn, for rows of one group are not independent (the
+    cluster bootstrap), and the interval of an accuracy is drawn as well.
+
     A metric has none where it, or more than half of its draws, is not finite, nor where all draws
     are equal: rows without a single fault, drawn again, cannot say how often faults are.
     """
     if not len(targets):
         return Intervals({}, ("no intervals: there are no rows",))
+    num_groups = 0 if groups is None else len(np.unique(groups))
+    if num_groups == len(targets):
+        groups, num_groups = None, 0  # each row a group of its own
     draw, arrays = metrics, (predictions, targets)
     if metrics is class_metrics:
         draw, arrays = _of_rows(predictions, targets), (np.arange(len(targets)),) * 2
@@ -62,10 +75,19 @@ def metric_intervals(
         lost.update(key for key, value in found.items() if not np.isfinite(value))
         return found
 
-    found = bootstrap_intervals(counted, *arrays, seed=seed, num_resamples=num_draws)
-    exact = _exact(metrics(predictions, targets).get(ACCURACY), len(targets))
-    ends = {key: each for key, each in found.items() if _says_something(each)} | exact
-    return Intervals(ends, tuple(_notes(found, ends, lost, num_draws)))
+    found = bootstrap_intervals(counted, *arrays, seed=seed, num_resamples=num_draws, groups=groups)
+    ends = {key: each for key, each in found.items() if _says_something(each)}
+    if groups is None:
+        ends |= _exact(metrics(predictions, targets).get(ACCURACY), len(targets))
+    notes = (*_of_groups(num_groups), *_notes(found, ends, lost, num_draws))
+    return Intervals(ends, notes)
+
+
+def _of_groups(num_groups: int) -> Iterator[str]:
+    if not num_groups:
+        return
+    few = "; from so few they are too narrow" if num_groups < FEW_GROUPS else ""
+    yield f"intervals come from {num_groups} groups of rows, each drawn as a whole{few}"
 
 
 def _says_something(ends: Interval) -> bool:

@@ -202,11 +202,18 @@ def _members(num_rows: int, groups: Array | None) -> list[Array]:
 
 def _resamples(members: list[Array], num_resamples: int, seed: int) -> Iterable[Array]:
     generator = np.random.default_rng(seed)
-    are_rows = all(len(each) == 1 for each in members)
-    rows = np.concatenate(members)
+    rows, sizes = np.concatenate(members), np.array([len(each) for each in members])
+    starts = np.cumsum(sizes) - sizes
+    are_rows = len(rows) == len(members)
     for _ in range(num_resamples):
         drawn = generator.integers(0, len(members), len(members))
-        yield rows[drawn] if are_rows else np.concatenate([members[each] for each in drawn])
+        if are_rows:
+            yield rows[drawn]
+            continue
+        # The rows of each drawn group, one behind the other, without a loop over groups.
+        lengths = sizes[drawn]
+        shifts = starts[drawn] - (np.cumsum(lengths) - lengths)
+        yield rows[np.arange(lengths.sum()) + np.repeat(shifts, lengths)]
 
 
 def _jackknife(members: list[Array]) -> Iterable[Array]:

@@ -120,7 +120,7 @@ class Projection:
             return
         try:
             self._add()
-        except _FAILURES as error:
+        except (*_FAILURES, IntegrityError) as error:
             self.failing_since = self.failing_since or now
             self.not_before = time.monotonic() + PAUSE_SECONDS
             if not self.has_warned and now - self.failing_since > WARN_SECONDS:
@@ -141,11 +141,18 @@ class Projection:
     def _add(self) -> None:
         if len(self.uids) not in self.ledger.endings:
             return
+        if not self.place.url and not self.place.journal.exists():
+            raise damaged(self.place.journal, "it was deleted while the study ran")
         if self.failing_since:
             self.uids[:] = _uids(self.stored)  # it may hold what it refused to confirm
         while len(self.uids) in self.ledger.endings:
             number = len(self.uids)
-            self.stored.add_trial(_dated(self.study, self.ledger, number, self.objective.key))
+            trial = _dated(self.study, self.ledger, number, self.objective.key)
+            try:
+                self.stored.add_trial(trial)
+            except (LookupError, ValueError, AttributeError) as error:
+                # What Optuna makes of a journal that was damaged under its hands.
+                raise damaged(self.place.journal, f"{type(error).__name__}: {error}") from error
             self.uids.append(self.ledger.specs[number].uid)
             crash_point("C5")
 
@@ -167,6 +174,8 @@ def open_storage(url: str, journal: Path) -> BaseStorage:
 
 
 def _read_again(name: str, place: Place, uids: list[str]) -> None:
+    if not place.journal.exists():
+        raise damaged(place.journal, "it was deleted while the study ran")
     refuse_damage(place.journal)
     try:
         stored = optuna.load_study(study_name=name, storage=open_storage("", place.journal))
@@ -188,12 +197,16 @@ def _engine_options(url: str) -> dict[str, Any]:
 
 
 def _open(study: Study, objective: Objective, place: Place) -> optuna.Study:
-    return optuna.create_study(
-        study_name=study.name,
-        storage=open_storage(place.url, place.journal),
-        direction=objective.direction,
-        load_if_exists=True,
-    )
+    storage = open_storage(place.url, place.journal)
+    try:  # first, for a journal keeps every attempt to create what is there
+        return optuna.load_study(study_name=study.name, storage=storage)
+    except KeyError:
+        return optuna.create_study(
+            study_name=study.name,
+            storage=storage,
+            direction=objective.direction,
+            load_if_exists=True,
+        )
 
 
 def _patiently(attempt: Callable[[], T], place: Place) -> T:

@@ -127,7 +127,7 @@ class PreparedFolder:
         return f"{part}/{array}.npy"
 
     def array(self, part: str, name: str) -> Path:
-        """`inputs` [N, *shape], `targets` [N] or `rows` [N], the places in the source."""
+        """`inputs` [N, *shape], `targets`, `groups` or `rows` [N], the places in the source."""
         return self.root / self.name_of(part, name)
 
 

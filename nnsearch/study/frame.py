@@ -59,6 +59,7 @@ def search_keys(
     patience: Count | None = None,
     stall_timeout: float | str = 1800.0,
     batch: Count = 8,
+    alike: Count = 4,
     objective: str = "",
     direction: Direction | None = None,
 ) -> None:

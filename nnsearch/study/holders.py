@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nnsearch.errors import StoreError
@@ -43,6 +45,17 @@ def held_by(path: Path) -> str:
 def is_of_the_disk(error: BaseException | None) -> bool:
     """Whether an error says that a disk is full, read-only or broken, and no trial's fault."""
     return isinstance(error, OSError) and error.errno in _OF_THE_DISK
+
+
+@contextmanager
+def disk_named(folder: Path) -> Iterator[None]:
+    """Within it, an OSError of the disk becomes the StoreError that says so."""
+    try:
+        yield
+    except OSError as error:
+        if not is_of_the_disk(error):
+            raise
+        raise disk_error(error, folder) from error
 
 
 def disk_error(error: OSError, folder: Path) -> StoreError:

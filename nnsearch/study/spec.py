@@ -118,6 +118,7 @@ class Search:
     patience: int | None = None
     stall_timeout: float = 1800.0
     batch: int = 8
+    alike: int = 4
     objective: str = ""
     direction: Direction | None = None
 

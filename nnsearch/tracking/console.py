@@ -27,7 +27,10 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How far a study is. `num_before` of the trials that ended did so in earlier sessions."""
+    """How far a study is. `num_before` of the trials that ended did so in earlier sessions.
+
+    `since` is when the first trial of this session began: workers need a while to start.
+    """
 
     params: dict[int, dict[str, Scalar]] = field(default_factory=dict)
     running: frozenset[int] = frozenset()
@@ -35,6 +38,7 @@ class Tally:
     num_pruned: int = 0
     num_failed: int = 0
     num_before: int = 0
+    since: float | None = None
     best: float | None = None
     best_trial: int = -1
 
@@ -44,7 +48,8 @@ def count(tally: Tally, event: Event, goal: Goal) -> Tally:
     if isinstance(event, Asked):
         tally.params.setdefault(event.trial, event.params)
     elif isinstance(event, Started) and event.trial not in tally.ended:
-        return replace(tally, running=tally.running | {event.trial})
+        since = event.at if tally.since is None and event.at >= goal.began else tally.since
+        return replace(tally, running=tally.running | {event.trial}, since=since)
     elif isinstance(event, Finished | Pruned | Failed) and event.trial not in tally.ended:
         tally = replace(
             tally,
@@ -61,7 +66,8 @@ def count(tally: Tally, event: Event, goal: Goal) -> Tally:
 
 def how_far(tally: Tally, goal: Goal, now: float) -> str:
     """Such as `12 of 40 done, 2 running, 3 pruned, 31.2 trials/min, 0:54 left`."""
-    num_ended, seconds = len(tally.ended), now - goal.began
+    num_ended = len(tally.ended)
+    seconds = now - (goal.began if tally.since is None else tally.since)
     parts = [f"{num_ended} of {goal.num_trials} done" if goal.num_trials else f"{num_ended} done"]
     counts = {"running": len(tally.running), "pruned": tally.num_pruned, "failed": tally.num_failed}
     parts += [f"{number} {state}" for state, number in counts.items() if number]

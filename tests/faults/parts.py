@@ -16,6 +16,7 @@ class Nap(nn.Module):
         self.seconds = seconds
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """The input."""
         time.sleep(self.seconds)
         return inputs
 
@@ -24,6 +25,7 @@ class Broken(nn.Module):
     """Passes numbers on that are none."""
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """NaN."""
         return inputs * torch.nan
 
 
@@ -43,20 +45,20 @@ def hanging(inputs: tuple[int, ...], outputs: int, *, width: int = 4) -> nn.Modu
 
 def broken(inputs: tuple[int, ...], outputs: int, *, width: int = 4) -> nn.Module:
     """Has no finite loss where it is 8 wide, or where the whole study is to break."""
-    bad = width == 8 or "FAULT_ALL" in os.environ  # noqa: PLR2004 - one of the searched widths
+    bad = width == 8 or "FAULT_ALL" in os.environ
     return nn.Sequential(*_layers(inputs, outputs, width), *([Broken()] if bad else []))
 
 
 def greedy(inputs: tuple[int, ...], outputs: int, *, width: int = 4) -> nn.Module:
     """Takes more memory than there is where it is 8 wide."""
-    if width == 8:  # noqa: PLR2004 - one of the searched widths
+    if width == 8:
         torch.zeros(1 << 42)
     return nn.Sequential(*_layers(inputs, outputs, width))
 
 
 def simulated(inputs: tuple[int, ...], outputs: int, *, width: int = 4) -> nn.Module:
     """Says, as CUDA does, that memory has run out where it is 8 wide."""
-    if width == 8:  # noqa: PLR2004 - one of the searched widths
+    if width == 8:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
     return nn.Sequential(*_layers(inputs, outputs, width))
 

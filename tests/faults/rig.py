@@ -42,7 +42,7 @@ name = "{model}"
 width = {{ choice = [4, 8, 16, 32] }}
 [optimizer]
 name = "adam"
-lr = {{ float = [1e-3, 1e-1], log = true }}
+lr = {rate}
 [training]
 epochs = {epochs}
 checkpoint_seconds = 0
@@ -51,6 +51,7 @@ trials = {trials}
 batch = 2
 {search}
 """
+RATE = "{ float = [1e-3, 1e-1], log = true }"
 NAIVE_SCRIPT = Path(__file__).with_name("naive.py")
 
 
@@ -92,11 +93,17 @@ NAIVE = Adapter(
 
 
 def make_home(
-    folder: Path, base: Path, *, model: str = "mlp", search: str = "", **options: int
+    folder: Path,
+    base: Path,
+    *,
+    model: str = "mlp",
+    search: str = "",
+    rate: str = RATE,
+    **options: int,
 ) -> Path:
     """A fresh mlruns/ with MLflow's schema and nothing else, and the study file beside it."""
     given = {"epochs": 3, "trials": NUM_TRIALS} | options
-    (folder / "small.toml").write_text(STUDY.format(model=model, search=search, **given))
+    (folder / "small.toml").write_text(STUDY.format(model=model, search=search, rate=rate, **given))
     shutil.copyfile(Path(__file__).with_name("parts.py"), folder / "parts.py")
     home = folder / "mlruns"
     home.mkdir()

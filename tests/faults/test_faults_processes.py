@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_an_impatient_ctrl_c_ends_at_once(times: int, long: Path) -> None:
         time.sleep(0.1)
     begun = time.monotonic()
     code, errors = end(driver)
-    assert time.monotonic() - begun < 4  # 2 s on a machine that does nothing else
+    assert time.monotonic() - begun < 10  # 2 s on a machine that does nothing else
     assert code == 130, errors
     wait_for(lambda: not any(map(is_alive, left)), 5)
     complete(OURS, long)
@@ -158,8 +159,9 @@ def test_a_stopped_worker_is_given_up_and_never_writes_again(own_folder: Path, b
     (worker,) = workers(driver.pid)
     os.kill(worker, signal.SIGSTOP)
     wait_for(lambda: not is_alive(worker), 60)
-    with pytest.raises(ProcessLookupError):
+    with suppress(ProcessLookupError):  # it may not be reaped yet
         os.kill(worker, signal.SIGCONT)
+    assert not is_alive(worker)
     code, errors = end(driver)
     assert code == 0, errors
     assert_nothing_lost(home)

@@ -1,0 +1,123 @@
+"""A study's records as the values that a report shows. Knows no HTML and writes nothing."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from nnsearch.commands.compare_records import Compared, load
+from nnsearch.commands.listing import state_of, when
+from nnsearch.commands.places import MLRUNS
+from nnsearch.commands.report_rows import mistakes, parts, rivals, scored
+from nnsearch.commands.show import Row, show
+from nnsearch.data.checks import Finding
+from nnsearch.reports.html_content import Cost, Data, Importance, Report, Trial, Weight
+from nnsearch.search.importance import FEWEST_TRIALS, importances
+from nnsearch.study.folder import StudyFolder, read_json
+from nnsearch.study.recorded import recorded_study
+
+
+def gather(folder: StudyFolder, home: Path, *, at: float) -> Report:
+    """Everything that the report of a study shows; `at` is the time that it is printed."""
+    study = load(folder)
+    record = study.record
+    result = read_json(folder.result) or {"conclusion": {}}
+    conclusion = result["conclusion"]
+    shown = show(folder.root.name, home)
+    best = study.best
+    epochs = {} if best is None else study.ledger.epochs[best.trial]
+    is_default = home.resolve() == MLRUNS.resolve()
+    return Report(
+        study=study.name,
+        description=record["study"]["description"],
+        state=state_of(folder, study.ledger),
+        created=when(datetime.fromisoformat(record["created"]).timestamp()),
+        printed=when(at),
+        reason=result.get("reason", ""),
+        objective=study.objective,
+        ranges=recorded_study(record).ranges(),
+        trials=tuple(_trial(study, row) for row in sorted(shown.trials, key=lambda r: r.trial)),
+        labels=study.labels,
+        cost=_cost(study, conclusion.get("export", "")),
+        data=_data(study),
+        settings=record["study"],
+        facts=record["facts"] | {"study fingerprint": record["fingerprint"]},
+        best=best,
+        epochs=tuple(event for _, event in sorted(epochs.items())),
+        tested=study.tested,
+        num_looks=study.num_looks,
+        baseline=study.baseline,
+        rivals=rivals(study),
+        importance=_importance(study),
+        scored=scored(study),
+        mistakes=mistakes(study),
+        export=conclusion.get("export", ""),
+        export_problem=conclusion.get("export_problem", ""),
+        where="" if is_default else f" --mlruns {quote(str(home))}",
+    )
+
+
+def _trial(study: Compared, row: Row) -> Trial:
+    return Trial(
+        number=row.trial,
+        state=row.state,
+        value=row.value,
+        epochs=row.epochs,
+        seconds=row.seconds,
+        params=row.params,
+        values=study.ledger.reports(row.trial, study.objective.key),
+        error=row.error,
+    )
+
+
+def _cost(study: Compared, export: str) -> Cost:
+    ledger = study.ledger
+    begun = [each.at for each in ledger.started.values()]
+    ended = [each.at for each in ledger.endings.values()]
+    folder = Path(export)
+    size = None
+    if export and folder.is_dir():
+        size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+    return Cost(
+        training_seconds=study.seconds,
+        wall_seconds=max(ended) - min(begun) if begun and ended else None,
+        num_epochs=sum(map(len, ledger.epochs.values())),
+        num_parameters=study.num_parameters,
+        export_bytes=size,
+    )
+
+
+def _data(study: Compared) -> Data:
+    record = study.record
+    prepared = read_json(study.folder.prepared(record["data"]).record) or {}
+    signature, told = record["signature"], record["study"]["data"]
+    split = told["split"]
+    shares = ", ".join(f"{part} {split[part]:g}" for part in ("train", "valid", "test"))
+    column = f" '{split['column']}'" if split["column"] else ""
+    return Data(
+        source=told["source"],
+        kind=signature["kind"],
+        shape=tuple(signature["shape"]),
+        target=signature["target"],
+        divided=f"{shares}; by {split['by']}{column}, seed {record['study']['seed']}",
+        fingerprint=record["data"],
+        parts=parts(study),
+        findings=tuple(Finding(**each) for each in prepared.get("findings", ())),
+        notes=tuple(prepared.get("notes", ())),
+    )
+
+
+def _importance(study: Compared) -> Importance:
+    record: dict[str, Any] = study.record
+    found = importances(recorded_study(record), study.objective, study.ledger)
+    if found is None:
+        return Importance(
+            problem=f"Importance needs {FEWEST_TRIALS} complete trials of different values."
+        )
+    weights = (Weight(name, *ends) for name, ends in found.shares.items())
+    return Importance(tuple(weights), found.num_trials, found.num_best)
+
+
+def now() -> float:
+    """The time on this machine's clock, in seconds since 1970."""
+    return datetime.now(UTC).timestamp()

@@ -1,0 +1,100 @@
+"""Which trials share a program."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nnsearch.study.spec import Component, TrialSpec
+from nnsearch.training.fuse import MOST, can_fuse, plan, shape_of, shape_params
+
+TRIAL = TrialSpec(
+    number=0,
+    seed=0,
+    params={
+        "model.name": "mlp",
+        "model.mlp.width": 8,
+        "model.mlp.dropout": 0.5,
+        "data.image.scale": "unit",
+        "optimizer.name": "adam",
+        "optimizer.lr": 0.1,
+        "training.batch_size": 32,
+        "training.patience": 3,
+    },
+    task=Component("classification"),
+    model=Component("mlp", {"width": 8, "dropout": 0.5, "norm": "batch"}),
+    optimizer=Component("adam", {"lr": 0.1}),
+    schedule=Component("constant"),
+    training=Component("recipe", {"batch_size": 32, "patience": 3}),
+    transforms=(Component("image", {"scale": "unit"}),),
+)
+
+
+def changed(part: str, name: str | None = None, **options: Any) -> TrialSpec:
+    old = getattr(TRIAL, part)
+    new: dict[str, Any] = {part: Component(name or old.name, old.options | options)}
+    return replace(TRIAL, **new)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed("model", dropout=0.1),
+        changed("optimizer", "sgd", momentum=0.9),
+        changed("schedule", "cosine"),
+        changed("training", patience=9, epochs=5, clip_norm=1.0, l1=0.1),
+        changed("task", label_smoothing=0.1),
+        replace(TRIAL, seed=5),
+    ],
+)
+def test_what_may_differ_within_a_program(other: TrialSpec) -> None:
+    assert shape_of(other) == shape_of(TRIAL)
+    assert plan([TRIAL, other]) == [[TRIAL, other]]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed("model", width=9),
+        changed("model", norm="none"),
+        changed("model", "linear"),
+        changed("training", batch_size=16),
+        changed("training", device="cpu"),
+        changed("task", "regression"),
+        replace(TRIAL, transforms=(Component("image", {"scale": "none"}),)),
+    ],
+)
+def test_what_makes_two_programs(other: TrialSpec) -> None:
+    assert shape_of(other) != shape_of(TRIAL)
+    assert plan([TRIAL, other, TRIAL]) == [[TRIAL, TRIAL], [other]]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed("model", "my.py:net"),
+        changed("optimizer", "my.py:descend"),
+        changed("task", "my.py:rank"),
+        changed("training", precision="bfloat16"),
+        changed("training", fuse=False),
+    ],
+)
+def test_what_is_trained_alone(other: TrialSpec) -> None:
+    assert not can_fuse(other)
+    assert shape_params(other) == {}
+    assert plan([other, other]) == [[other], [other]]
+
+
+def test_a_program_holds_no_more_than_pays() -> None:
+    jobs = plan([replace(TRIAL, number=number) for number in range(MOST["mlp"] + 3)])
+    assert [len(job) for job in jobs] == [MOST["mlp"], 3]
+    assert [each.number for job in jobs for each in job] == list(range(MOST["mlp"] + 3))
+
+
+def test_the_searched_values_that_settle_a_shape() -> None:
+    assert shape_params(TRIAL) == {
+        "model.name": "mlp",
+        "model.mlp.width": 8,
+        "data.image.scale": "unit",
+        "training.batch_size": 32,
+    }
