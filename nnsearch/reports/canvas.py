@@ -8,7 +8,7 @@ glyphs, which takes a quarter of the time. No pyplot and no global state: any th
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -38,6 +38,7 @@ TITLE, TEXT, SMALL = 12.0, 9.0, 8.0
 
 _DPI = 100
 _MAX_COLORS, _NUM_BINS = 256, 4096
+_WHITE = 0xFFFFFFFF
 _EM = 100.0
 _FAMILY = "DejaVu Sans"
 
@@ -92,21 +93,26 @@ def _of_few_colors(rgba: NDArray[np.uint8]) -> Image.Image:
     Pixels whose upper four bits agree share a colour, that of one of them, and what is rarer than
     the 256 commonest takes the nearest of these: nobody sees it in flat colours and soft edges.
     """
-    pixels = rgba.view("<u4")[..., 0]
-    bins = (pixels >> 4 & 0xF) | (pixels >> 8 & 0xF0) | (pixels >> 12 & 0xF00)
-    counts = np.bincount(bins.ravel(), minlength=_NUM_BINS)
+    pixels = rgba.view("<u4").ravel()
+    inked = np.flatnonzero(pixels != _WHITE)  # most of a chart is paper, which costs nothing so
+    found = pixels[inked]
+    bins = (found >> 4 & 0xF) | (found >> 8 & 0xF0) | (found >> 12 & 0xF00)
+    counts = np.bincount(bins, minlength=_NUM_BINS)
+    counts[-1] = len(pixels)  # white has its place, also where it is rare
     order = np.argsort(-counts, kind="stable")
     kept, rest = np.split(order[: np.count_nonzero(counts)], [_MAX_COLORS])
     colors = np.zeros(_NUM_BINS, "<u4")
-    colors[bins.ravel()] = pixels.ravel()
-    colors[-1] = 0xFFFFFFFF
+    colors[bins] = found
+    colors[-1] = _WHITE
     place = np.zeros(_NUM_BINS, np.uint8)
     place[kept] = np.arange(len(kept), dtype=np.uint8)
     shades = colors.view(np.uint8).reshape(-1, 4)[:, :3].astype(np.int64)
     if len(rest):
         gaps = ((shades[rest, None] - shades[None, kept]) ** 2).sum(axis=2)
         place[rest] = gaps.argmin(axis=1).astype(np.uint8)
-    picture = Image.fromarray(place[bins])
+    indices = np.full(len(pixels), place[-1], np.uint8)
+    indices[inked] = place[bins]
+    picture = Image.fromarray(indices.reshape(rgba.shape[:2]))
     picture.putpalette(shades[kept].astype(np.uint8).tobytes())
     return picture
 
@@ -130,16 +136,13 @@ def write(
     corners: list[Floats] = []
     codes: list[NDArray[np.uint8]] = []
     for each in words:
+        shape, code, width = _line(each.text, bold)
+        if not len(shape):
+            continue
         shift = {"left": 0.0, "center": 0.5, "right": 1.0}[each.align]
-        at = -shift * width_of(each.text, size, bold=bold)
-        for letter in each.text:
-            shape, code, advance = _glyph(letter, bold)
-            if len(shape):
-                x, y = shape[:, 0] * size + at, shape[:, 1] * size
-                turned = (-y, x) if each.turned else (x, y)
-                corners.append(np.column_stack((each.x + turned[0], each.y + turned[1])))
-                codes.append(code)
-            at += advance * size
+        placed = (shape - (shift * width, 0.0)) * size
+        corners.append((placed[:, ::-1] * (-1, 1) if each.turned else placed) + (each.x, each.y))
+        codes.append(code)
     if corners:
         path = Path(np.concatenate(corners), np.concatenate(codes))
         add(drawn, PathPatch(path, linewidth=0, facecolor=color))
@@ -147,7 +150,7 @@ def write(
 
 def width_of(text: str, size: float = TEXT, *, bold: bool = False) -> float:
     """How many points a piece of text takes."""
-    return size * sum(_glyph(letter, bold)[2] for letter in text)
+    return size * _line(text, bold)[2]
 
 
 def readable(labels: Sequence[str], limit: int = 18) -> list[str]:
@@ -237,6 +240,18 @@ def legend(
             y -= 14
     lines(drawn, keys)
     write(drawn, words)
+
+
+@lru_cache(maxsize=4096)
+def _line(text: str, bold: bool) -> tuple[Floats, NDArray[np.uint8], float]:  # noqa: FBT001
+    """The outline of a text one point high from 0 on, its path codes, and its width."""
+    shapes, codes, at = [np.empty((0, 2))], [np.empty(0, np.uint8)], 0.0
+    for letter in text:
+        shape, code, advance = _glyph(letter, bold)
+        shapes.append(np.add(shape, (at, 0.0)))
+        codes.append(code)
+        at += advance
+    return np.concatenate(shapes), np.concatenate(codes), at
 
 
 @cache
