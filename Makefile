@@ -10,7 +10,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run ui test check lint format generated test-slow bench clean distclean
+.PHONY: help run ui test check lint format generated test-slow soak bench clean distclean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ generated: .venv/ready-test ## write anew what tests compare: the studies' schem
 
 test-slow: .venv/ready-test ## the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 1800 $(TESTS)
+
+soak: .venv/ready-test ## random faults against one study for half an hour (ARGS='--minutes 3')
+	$(BIN)/python tests/faults/soak.py $(ARGS)
 
 bench: .venv/ready-test ## measure beside the peers, and print ratios (BENCH='--workload w2')
 	$(BIN)/pytest -m bench --timeout 1800 -p no:randomly -s $(TESTS)

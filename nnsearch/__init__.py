@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnsearch.commands.compare import compare as compare
     from nnsearch.commands.export import export as export
+    from nnsearch.commands.report import report as report
     from nnsearch.commands.result import Options as Options
     from nnsearch.commands.result import RunResult as RunResult
     from nnsearch.commands.run import run as run
@@ -28,6 +29,7 @@ _PUBLIC = {
     "export": "nnsearch.commands.export",
     "load_predictor": "nnsearch.exporting.runtime",
     "load_study": "nnsearch.study.load",
+    "report": "nnsearch.commands.report",
     "run": "nnsearch.commands.run",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "export",
     "load_predictor",
     "load_study",
+    "report",
     "run",
 ]
 

@@ -239,7 +239,7 @@ def new(
     _print({"study_file": str(path)} if as_json else text)
 
 
-for command in (upkeep.doctor, upkeep.sync, upkeep.gc):
+for command in (upkeep.report, upkeep.doctor, upkeep.sync, upkeep.gc):
     app.command()(command)
 
 

@@ -1,15 +1,30 @@
-"""The commands that look after what runs left behind: doctor, sync and gc. They train nothing.
+"""The commands on what runs left behind: report, doctor, sync and gc. They train nothing.
 
 As in `cli`, each is one call into commands, and heavy packages are imported inside.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nnsearch.errors import IntegrityError
-from nnsearch.terminal import MLRUNS, Home, Json, OneStudy, Storage, say
+from nnsearch.terminal import MLRUNS, Home, Json, OneStudy, Storage, StudyName, say
 from nnsearch.terminal import show as print_
+
+
+def report(
+    study: StudyName,
+    *,
+    out: Annotated[Path | None, typer.Option(help="The file, else in the study's folder.")] = None,
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Write a page about a study, to read offline, print or send."""
+    from nnsearch.commands.report import as_document, as_text, report
+
+    path = report(study, home, out=out)
+    print_(as_document(path) if as_json else as_text(path))
 
 
 def doctor(

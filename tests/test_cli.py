@@ -16,7 +16,7 @@ from nnsearch import __version__
 
 COMMANDS = (
     *("run", "check", "list", "show", "compare", "export", "predict", "ui"),
-    *("components", "new", "doctor", "sync", "gc"),
+    *("components", "new", "report", "doctor", "sync", "gc"),
 )
 HEAVY = ("torch", "optuna", "mlflow", "numpy", "pandas", "sklearn", "pydantic", "rich")
 QUICK = (("--help",), ("--version",), ("check", "--help"), ("run", "--help"))
@@ -173,7 +173,8 @@ def test_a_study_with_mistakes_exits_2_and_a_broken_row_3(
         assert call([command, "wrong.toml", "--allow-code"], monkeypatch) == 2
         told = capsys.readouterr()
         assert told.out == ""
-        assert [line[: len("wrong.toml:")] for line in told.err.splitlines()] == ["wrong.toml:"] * 5
+        problems = told.err.removeprefix("reading wrong.toml ...\n").splitlines()
+        assert [line[: len("wrong.toml:")] for line in problems] == ["wrong.toml:"] * 5
     (own_folder / "rows.csv").write_text("a,b,y\n" + "1,2,no\n" * 7 + "1,2,3,no\n" + "2,3,yes\n")
     data = 'source = "csv"\ncsv = { path = "rows.csv", target = "y" }'
     (own_folder / "rows.toml").write_text(

@@ -116,6 +116,31 @@ def test_what_fills_a_hole(missing: Any, fill: float) -> None:
     assert applied(module, cells)[-1].tolist() == [fill, 1.0]
 
 
+def test_a_constant_fills_holes_and_counts_in_the_scale() -> None:
+    cells = np.array([[1.0], [1.0], [2.0], [8.0], [np.nan]])
+    signature = Signature("table", (1,), "float64", "y", (Column("a"),))
+    train = Examples(cells, np.zeros(5), signature)
+    module = table(train, missing="constant", fill_value=-7.0, scale="none", indicators=False)
+    assert applied(module, cells).ravel().tolist() == [1, 1, 2, 8, -7]
+    scaled = table(train, missing="constant", fill_value=-7.0, scale="minmax", indicators=False)
+    assert applied(scaled, cells)[[3, 4], 0].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("scale", ["standard", "robust"])
+def test_logarithms_draw_in_both_tails_before_the_scale(scale: Any) -> None:
+    cells = np.array([[-1e6], [-1.0], [0.0], [3.0], [10.0], [1e9]])
+    signature = Signature("table", (1,), "float64", "y", (Column("a"),))
+    train = Examples(cells, np.zeros(6), signature)
+    bent = np.sign(cells) * np.log1p(np.abs(cells))
+    scaler = StandardScaler() if scale == "standard" else RobustScaler()
+    found = applied(table(train, log=True, scale=scale), cells)
+    np.testing.assert_allclose(found, scaler.fit_transform(bent), rtol=1e-6, atol=1e-6)
+    plain = applied(table(train, log=True, clip=0.5, scale="none"), cells)
+    low, high = np.quantile(cells, [0.25, 0.75])
+    ends = [np.sign(low) * np.log1p(abs(low)), np.log1p(high)]
+    np.testing.assert_allclose([plain.min(), plain.max()], ends, rtol=1e-6)
+
+
 def test_clip_cuts_both_tails() -> None:
     cells = np.arange(101, dtype=np.float64).reshape(-1, 1)
     signature = Signature("table", (1,), "float64", "y", (Column("a"),))
@@ -132,10 +157,17 @@ def test_rare_categories_share_a_feature() -> None:
     assert applied(module, np.array([[0.0], [1.0], [2.0]])).tolist() == np.eye(3).tolist()
 
 
-@pytest.mark.parametrize("indicators", [True, False])
-def test_onnx_computes_the_same_table(tmp_path: Path, indicators: bool) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clip": 0.05},
+        {"clip": 0.05, "indicators": False},
+        {"log": True, "missing": "constant", "fill_value": -2.5},
+    ],
+)
+def test_onnx_computes_the_same_table(tmp_path: Path, options: dict[str, Any]) -> None:
     train = mixed()
-    module = table(train, indicators=indicators, clip=0.05)
+    module = table(train, **options)
     inputs = np.concatenate([train.inputs, [[np.nan] * 5, [0, 0, 0, 9, 9]]]).astype(np.float64)
     found = exported(module, inputs, tmp_path / "x.onnx")
     assert found.dtype == np.float32

@@ -1,6 +1,5 @@
 """Stacked optimizers: each row changes as torch's own optimizer changes it by itself."""
 
-from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from typing import Any
@@ -35,14 +34,6 @@ VARIANTS: list[tuple[str, dict[str, Any], list[dict[str, float]]]] = [
     ("radam", {}, [{"beta2": 0.999}, {"beta2": 0.8}, {"beta2": 0.3}]),
     ("radam", {}, [{"beta1": 0.0, "weight_decay": 0.1}]),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _in_float64() -> Iterator[None]:
-    """NAdam keeps a number of its own in torch's default type."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize(("name", "flags", "trials"), VARIANTS)
@@ -97,14 +88,14 @@ def test_adam_by_column_is_adam_by_row(is_decoupled: bool, amsgrad: bool) -> Non
 def test_what_a_rule_remembers_can_be_taken_apart_by_trial(name: str) -> None:
     make = components.load("optimizers", name)
     defaults = {key: each.default for key, each in components.options(make).items()}
-    weights = torch.randn(3, 16)
+    weights = torch.randn(3, 16, dtype=torch.float64)
     both = [weights.clone(), weights[[0, 2]]]
     states = []
     for each in both:
         options = collect([defaults] * len(each), each)
         states.append(fresh_state(RULES[name], each, options))
     for count in range(1, 9):
-        grads = torch.randn(3, 16)
+        grads = torch.randn(3, 16, dtype=torch.float64)
         for each, state, chosen in zip(both, states, ([0, 1, 2], [0, 2]), strict=True):
             options = collect([defaults] * len(each), each)
             rows = Rows(each, grads[chosen], state, options)

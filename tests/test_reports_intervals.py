@@ -154,8 +154,8 @@ def test_ten_thousand_rows_of_ten_classes_cost_little() -> None:
     began = time.perf_counter()
     metric_intervals(class_metrics, predictions, targets, seed=0)
     took = time.perf_counter() - began
-    # 1,000 draws; about 40 times a look at all rows, where a machine is left alone.
-    assert took < 200 * each
+    # The plain bootstrap looks at drawn rows 1,000 times; this costs as much as about 250 looks.
+    assert took < 600 * each
 
 
 def grouped(seed: int, num_groups: int = 40, each: int = 10) -> tuple[Array, Array, Array]:
@@ -183,12 +183,10 @@ def test_rows_of_a_group_are_drawn_together_and_the_interval_then_holds_the_trut
 
 def test_groups_are_told_and_few_of_them_are_warned_of() -> None:
     many = metric_intervals(class_metrics, *grouped(0)[:2], seed=0, groups=grouped(0)[2])
-    assert many.notes == ("intervals come from 40 groups of rows, each drawn as a whole",)
+    assert many.notes == ("intervals are drawn by group of rows, 40 in all",)
     predictions, targets, groups = grouped(1, num_groups=8)
     few = metric_intervals(class_metrics, predictions, targets, seed=0, groups=groups)
-    assert few.notes[0].endswith(
-        "8 groups of rows, each drawn as a whole; from so few they are too narrow"
-    )
+    assert few.notes[0].endswith("8 in all; from so few they are too narrow")
     wanted = bootstrap_intervals(plain, predictions, targets, seed=0, groups=groups)
     assert few.ends["log_loss"] == pytest.approx(wanted["log_loss"], rel=1e-6)
     assert few.ends["accuracy"] == pytest.approx(wanted["accuracy"], rel=1e-6)

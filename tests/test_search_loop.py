@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -326,3 +327,24 @@ def test_listeners_hear_each_thing_once_and_replay_tells_it_again(tmp_path: Path
     assert sorted(again) == sorted(lines)
     asked = [each.trial for each in heard if isinstance(each, Asked)]
     assert asked == list(range(20))
+
+
+def test_a_job_keeps_its_trials_when_another_version_plans_otherwise(tmp_path: Path) -> None:
+    study, folder = study_of(tmp_path), StudyFolder(tmp_path / "old")
+
+    def break_off(event: Event) -> None:
+        if isinstance(event, Ending) and len(read_ledger(folder).endings) >= 5:
+            raise KeyboardInterrupt
+
+    with at_once(toy_job) as executor, pytest.raises(KeyboardInterrupt):
+        search(course_of(study, folder, executor.run, listen=break_off))
+    before = read_ledger(folder).jobs
+    assert len(set(before.values())) == len(before), "each trial was planned alone"
+    with at_once(toy_job) as executor:
+        course = course_of(study, folder, executor.run)
+        means = replace(course.means, plan=lambda specs: [list(specs)] if specs else [])
+        search(replace(course, means=means))
+    after = read_ledger(folder).jobs
+    assert before.items() <= after.items()
+    assert len(set(after.values())) < len(after), "and later ones together"
+    assert sorted(read_ledger(folder).endings) == list(range(20))

@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from nnsearch.tasks.classification import DIRECTIONS as OF_CLASSES
+from nnsearch.tasks.classification import OF_MANY_CLASSES
 from nnsearch.tasks.metrics import (
     areas,
     brier,
     class_metrics,
+    class_metrics_many,
     confusion,
     log_loss,
     number_metrics,
+    pinball,
 )
 from nnsearch.tasks.regression import DIRECTIONS as OF_NUMBERS
 
@@ -37,7 +40,19 @@ def drawn(seed: int, num_classes: int, *, ties: bool, rows: int = 40) -> tuple[A
     return probabilities, rng.permutation(np.concatenate([np.arange(num_classes), rest]))
 
 
-@given(seed=seeds, num_classes=st.integers(2, 6), ties=st.booleans())
+def calibration_error(probabilities: Array, truth: Array) -> float:
+    """As Guo et al. write it down: bins that are open on the left and closed on the right."""
+    confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    error = 0.0
+    for index in range(15):
+        is_in = (confidence > index / 15) & (confidence <= (index + 1) / 15)
+        if is_in.any():
+            gap = (predicted == truth)[is_in].mean() - confidence[is_in].mean()
+            error += is_in.mean() * abs(gap)
+    return error
+
+
+@given(seed=seeds, num_classes=st.integers(2, 8), ties=st.booleans())
 def test_metrics_of_classes_equal_scikit_learns(seed: int, num_classes: int, ties: bool) -> None:
     probabilities, truth = drawn(seed, num_classes, ties=ties)
     ours, predicted = class_metrics(probabilities, truth), probabilities.argmax(axis=1)
@@ -52,14 +67,54 @@ def test_metrics_of_classes_equal_scikit_learns(seed: int, num_classes: int, tie
         "pr_auc": sk.average_precision_score(one_hot, scores, average="macro"),
         "log_loss": sk.log_loss(truth, y_proba=probabilities),
         "brier": sk.brier_score_loss(truth, scores),
+        "ece": calibration_error(probabilities, truth),
     }
+    if num_classes > 5:
+        labels = np.arange(num_classes)
+        top = sk.top_k_accuracy_score(truth, probabilities, k=5, labels=labels)
+        expected["top_5_accuracy"] = top
     for mean in ("macro", "weighted"):
         options: dict[str, Any] = {"average": mean, "zero_division": 0}
         expected[f"precision_{mean}"] = sk.precision_score(truth, predicted, **options)
         expected[f"recall_{mean}"] = sk.recall_score(truth, predicted, **options)
         expected[f"f1_{mean}"] = sk.f1_score(truth, predicted, **options)
     assert ours == pytest.approx(expected, abs=1e-12)
-    assert list(ours.keys() - OF_CLASSES.keys()) == list(OF_CLASSES.keys() - ours.keys()) == []
+    assert ours.keys() == (OF_CLASSES | (OF_MANY_CLASSES if num_classes > 5 else {})).keys()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(seed=seeds, num_classes=st.integers(2, 7), ties=st.booleans())
+def test_metrics_of_many_trials_are_those_of_each(
+    dtype: Any, seed: int, num_classes: int, ties: bool
+) -> None:
+    drawings = [
+        drawn(seed + index, num_classes, ties=ties)[0].astype(dtype)
+        for index in range(1 + seed % 4)
+    ]
+    truth = np.maximum(drawn(seed, num_classes, ties=False)[1] - seed % 2, 0)
+    together = class_metrics_many(np.stack(drawings), truth)
+    assert together == [class_metrics(each, truth) for each in drawings]
+
+
+def test_one_bad_trial_does_not_touch_its_neighbours() -> None:
+    probabilities, truth = drawn(4, 3, ties=False)
+    bad = np.full_like(probabilities, -np.nan)
+    first, broken, last = class_metrics_many(np.stack([probabilities, bad, probabilities]), truth)
+    assert first == last == class_metrics(probabilities, truth)
+    assert isnan(broken["log_loss"])
+
+
+def test_calibration_is_judged_by_the_gap_of_each_bin() -> None:
+    probabilities = np.array([[0.9, 0.1]] * 10 + [[0.4, 0.6]] * 10)
+    truth = np.array([0] * 9 + [1] + [1] * 4 + [0] * 6)
+    assert class_metrics(probabilities, truth)["ece"] == pytest.approx(0.5 * 0.2)
+    assert class_metrics(np.eye(2)[truth], truth)["ece"] == 0
+
+
+def test_top_5_looks_past_the_first_guess() -> None:
+    probabilities = np.array([[0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.05]] * 7)
+    found = class_metrics(probabilities, np.arange(7))
+    assert (found["accuracy"], found["top_5_accuracy"]) == (1 / 7, 5 / 7)
 
 
 @given(seed=seeds, num_classes=st.integers(3, 6), missing=st.integers(1, 2))
@@ -98,9 +153,13 @@ def test_metrics_of_numbers_equal_scikit_learns(seed: int, rows: int) -> None:
         "mae": sk.mean_absolute_error(truth, predicted),
         "r2": sk.r2_score(truth, predicted),
         "mape": sk.mean_absolute_percentage_error(truth, predicted),
+        "medae": sk.median_absolute_error(truth, predicted),
     }
     assert number_metrics(predicted[:, None], truth) == pytest.approx(expected)
     assert list(expected) == list(OF_NUMBERS)
+    for quantile in (0.1, 0.5, 0.8):
+        ours = pinball(predicted[:, None], truth, quantile)
+        assert ours == pytest.approx(sk.mean_pinball_loss(truth, predicted, alpha=quantile))
 
 
 def test_a_truth_of_one_class_gives_numbers() -> None:
@@ -161,6 +220,7 @@ def test_equal_targets_give_an_r2() -> None:
         "mae": 1,
         "r2": 0,
         "mape": 0.5,
+        "medae": 1,
     }
 
 
@@ -170,3 +230,5 @@ def test_predictions_that_are_not_finite_warn_nobody() -> None:
     classes = class_metrics(np.full((3, 2), np.nan, np.float32), np.array([0, 1, 1]))
     assert isnan(classes["log_loss"])
     assert isnan(classes["brier"])
+    assert isnan(classes["ece"])
+    assert class_metrics(np.full((7, 7), np.nan), np.arange(7))["top_5_accuracy"] == 0

@@ -1,6 +1,7 @@
 """Losses, scaling and its way back."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import onnxruntime
@@ -40,7 +41,40 @@ def test_losses_are_torchs(loss: Loss, torchs: Callable[[Tensor, Tensor], Tensor
     assert torch.allclose(task.losses(outputs, encoded).mean(), torchs(outputs[:, 0], encoded))
 
 
-@pytest.mark.parametrize("loss", ["squared", "absolute", "huber"])
+@pytest.mark.parametrize("delta", [0.3, 2.0])
+def test_huber_bends_where_it_is_told_to(delta: float) -> None:
+    task = regression(TARGETS, loss="huber", delta=delta)
+    outputs, encoded = 3 * torch.randn(5, 1), task.encode(TARGETS)
+    expected = F.huber_loss(outputs[:, 0], encoded, delta=delta)
+    assert torch.allclose(task.losses(outputs, encoded).mean(), expected)
+
+
+def test_log_cosh_is_what_it_says_and_does_not_overflow() -> None:
+    task = regression(TARGETS, loss="log_cosh")
+    errors = torch.tensor([-3.0, -0.1, 0.0, 0.5, 4.0], dtype=torch.float64)
+    zeros = torch.zeros_like(errors)
+    assert torch.allclose(task.losses(errors[:, None], zeros), errors.cosh().log())
+    far = task.losses(torch.tensor([[-1e4], [1e4]]), torch.zeros(2))
+    assert far.tolist() == pytest.approx([1e4, 1e4], rel=1e-3)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_the_quantile_loss_is_least_at_the_quantile(quantile: float) -> None:
+    values = np.random.default_rng(0).exponential(size=2001)
+    task = regression(values, loss="quantile", quantile=quantile)
+    encoded = task.encode(values)
+    guesses = torch.linspace(-2, 4, 1201)
+    means = torch.stack([task.losses(guess.expand(2001, 1), encoded).mean() for guess in guesses])
+    best = task.decode(guesses[means.argmin()].view(1, 1))
+    assert float(best) == pytest.approx(np.quantile(values, quantile), abs=0.02)
+    scaled = means.min() * values.std()
+    found = task.metrics(np.full((2001, 1), float(best)), values)["pinball"]
+    assert found == pytest.approx(float(scaled), rel=1e-3)
+    assert next(iter(task.directions)) == "pinball"
+    assert task.metrics(values[:, None], values).keys() == task.directions.keys()
+
+
+@pytest.mark.parametrize("loss", get_args(Loss))
 def test_trials_together_lose_what_each_loses_alone(loss: Loss) -> None:
     task = regression(TARGETS, loss=loss)
     outputs_KBO, encoded_KB = torch.randn(4, 5, 1), torch.randn(4, 5)
@@ -74,6 +108,8 @@ def test_options_out_of_their_range_are_complained_of() -> None:
     loss = components.options(regression)["loss"]
     assert loss.complaint("cubed")
     assert not loss.complaint(loss.default)
+    assert components.options(regression)["quantile"].complaint(1.0)
+    assert components.options(regression)["delta"].complaint(0.0)
 
 
 def test_model_and_decode_export_to_onnx() -> None:

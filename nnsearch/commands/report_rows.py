@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nnsearch.commands.compare_records import Compared, predictions_of
-from nnsearch.commands.conclusion import BASELINE
 from nnsearch.data.split import PARTS
 from nnsearch.events import Finished
 from nnsearch.reports.html_content import Cell, Mistake, Mistakes, Part, Rival, Scored
@@ -22,6 +21,8 @@ from nnsearch.tasks.metrics import class_metrics, confusion, confusion_metrics, 
 
 Array = npt.NDArray[Any]
 NUM_MISTAKES = 24
+# How many images are looked at for their brightest value, and below which it counts as white.
+NUM_SEEN, DARK = 500, 128
 # As many draws as this many predicted numbers allow, between the two ends.
 MOST_CELLS, FEWEST_DRAWS, MOST_DRAWS = 20_000_000, 100, 1000
 _QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -58,7 +59,7 @@ def rivals(study: Compared) -> tuple[Rival, ...]:
         name = f"the runner-up, trial {second.trial}"
         found.append(_rival(study, name, second.value, ours=ours, theirs=folder))
     if study.baseline is not None:
-        folder = study.folder.job(BASELINE).trial(0)
+        folder = study.folder.baseline.trial(0)
         name = "the linear baseline"
         found.append(_rival(study, name, study.baseline, ours=ours, theirs=folder))
     return tuple(found)
@@ -128,9 +129,7 @@ def _rival(
     return Rival(name, value, _difference(study, ours[0], predictions, targets), len(targets))
 
 
-def _difference(
-    study: Compared, ours: Array, theirs: Array, targets: Array
-) -> Difference | None:
+def _difference(study: Compared, ours: Array, theirs: Array, targets: Array) -> Difference | None:
     """The best minus the other in the objective's metric; None for a metric of the user's own."""
     metric = _metric(study, ours, targets)
     if metric is None:
@@ -171,7 +170,8 @@ def _describer(
 ) -> Callable[[Array], tuple[bytes, tuple[Cell, ...]]]:
     """What shows an example to a person: its picture, or its cells, the unusual ones first."""
     if signature.kind == "image":
-        return lambda pixels: (png_of(pixels), ())
+        top = _brightest(study)
+        return lambda pixels: (png_of(pixels, top=top), ())
     train = _array(study, "train", "inputs")
     middles, spreads = np.zeros(signature.shape), np.full(signature.shape, np.nan)
     if train is not None and len(train):
@@ -190,9 +190,14 @@ def _describer(
     return describe
 
 
-def _cells(
-    cells: Array, signature: Signature, middles: Array, spreads: Array
-) -> Iterator[Cell]:
+def _brightest(study: Compared) -> float:
+    """What white is: some images of bytes use few of them, as the digits from 0 to 16."""
+    images = _array(study, "valid", "inputs")
+    most = 0.0 if images is None else float(images[:NUM_SEEN].max(initial=0))
+    return most if 0 < most < DARK else 255.0
+
+
+def _cells(cells: Array, signature: Signature, middles: Array, spreads: Array) -> Iterator[Cell]:
     for place, column in enumerate(signature.columns):
         value = float(cells[place])
         if np.isnan(value):

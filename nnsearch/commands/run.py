@@ -40,6 +40,9 @@ def run(
         request = request_of(path, options)
         result = carry_out(study, options, show=show, warn=warn)
         write_json(folder.result, asdict(result) | {"request": request})
+    from nnsearch.commands.report import add_report
+
+    add_report(study.name, options, warn)
     return result
 
 

@@ -6,7 +6,7 @@ B rows, C columns, N numeric columns, O one-hot columns, G categorical columns.
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,21 @@ from nnsearch.errors import DataError, Problem
 from nnsearch.signature import Signature
 
 Numbers = npt.NDArray[np.float64]
-Missing = Literal["median", "mean", "most_frequent"]
+Missing = Literal["median", "mean", "most_frequent", "constant"]
 TableScale = Literal["standard", "robust", "minmax", "none"]
 ImageScale = Literal["standard", "unit", "none"]
 
 _CHUNK = 4096
+
+
+class _Style(NamedTuple):
+    """What is done to a column of numbers."""
+
+    missing: Missing
+    fill_value: float
+    scale: TableScale
+    clip: float
+    log: bool
 
 
 def default_transform(signature: Signature) -> str:
@@ -35,19 +45,24 @@ def table(
     train: Examples,
     *,
     missing: Missing = "median",
+    fill_value: float = 0.0,
     indicators: bool = True,
     scale: TableScale = "standard",
     clip: Unit = 0.0,
+    log: bool = False,
     max_categories: Count = 64,
 ) -> nn.Module:
     """Columns float64 [B, C] to float32 [B, features]: numbers, indicators, one-hot categories.
 
-    A missing number becomes train's median, mean or most frequent value, and with `indicators` a
-    column that has missing cells in train says so in a feature of its own. `clip` cuts that share
-    of train's values off, half at each end, before scaling. A categorical column becomes one
-    feature for each of its `max_categories` most frequent categories of train, and one for all
-    else, missing included. Columns that are constant in train are left out. Raises DataError
-    where the examples are no table or no feature remains.
+    A missing number becomes train's median, mean or most frequent value, or with "constant" the
+    number `fill_value`; with `indicators` a column that has missing cells in train says so in a
+    feature of its own. `clip` cuts that share of train's values off, half at each end. With `log`
+    each number x then becomes log(1 + |x|) with the sign of x, which draws in long tails. Scaling
+    comes last: "standard" gives mean 0 and deviation 1, "robust" median 0 and quartiles that are 1
+    apart, "minmax" 0 to 1. A categorical column becomes one feature for each of its
+    `max_categories` most frequent categories of train, and one for all else, missing included.
+    Columns that are constant in train are left out. Raises DataError where the examples are no
+    table or no feature remains.
     """
     if train.signature.kind != "table":
         hint = "Use the transform image."
@@ -56,14 +71,16 @@ def table(
     kinds = [column.kind for column in train.signature.columns]
     numeric = [place for place, kind in enumerate(kinds) if kind == "numeric"]
     varied = [place for place in numeric if _varies(cells[:, place])]
-    columns = [_fit_number(cells[:, place], missing, scale, clip) for place in varied]
+    style = _Style(missing, fill_value, scale, clip, log)
+    columns = [_fit_number(cells[:, place], style) for place in varied]
     hot = [
         (group, place, code)
         for group, place in enumerate(p for p, kind in enumerate(kinds) if kind == "categorical")
         for code in _frequent(cells[:, place], max_categories)
     ]
     lacking = [place for place in numeric if indicators and _is_partial(cells[:, place])]
-    module = TableTransform(varied, np.array(columns).reshape(-1, 5), lacking, hot)
+    fitted = np.array(columns).reshape(-1, 5)
+    module = TableTransform(varied, fitted, lacking, hot, is_log=log)
     if not module.num_features:
         hint = "Every column is constant in train."
         raise DataError([Problem("E371", "no column is left to learn from.", hint=hint)])
@@ -108,7 +125,7 @@ class ImageTransform(nn.Module):
 
 
 class TableTransform(nn.Module):
-    """Numbers filled, cut and scaled; then indicators; then one-hot categories."""
+    """Numbers filled, cut, bent and scaled; then indicators; then one-hot categories."""
 
     numeric: Tensor
     fill: Tensor
@@ -127,9 +144,12 @@ class TableTransform(nn.Module):
         fitted: Numbers,
         lacking: list[int],
         hot: list[tuple[int, int, float]],
+        *,
+        is_log: bool = False,
     ) -> None:
         """`fitted` is [N, 5]: fill, low, high, offset, factor; `hot` (group, column, code)."""
         super().__init__()
+        self.is_log = is_log
         self.register_buffer("numeric", torch.tensor(numeric, dtype=torch.int64))
         for place, name in enumerate(("fill", "low", "high", "offset", "factor")):
             self.register_buffer(name, torch.tensor(fitted[:, place], dtype=torch.float64))
@@ -154,6 +174,7 @@ class TableTransform(nn.Module):
             x_BN = x_BC.index_select(1, self.numeric)
             x_BN = torch.where(torch.isnan(x_BN), self.fill, x_BN)
             x_BN = torch.minimum(torch.maximum(x_BN, self.low), self.high)
+            x_BN = torch.sign(x_BN) * torch.log1p(torch.abs(x_BN)) if self.is_log else x_BN
             yield ((x_BN - self.offset) * self.factor).float()
         if len(self.lacking):
             yield torch.isnan(x_BC.index_select(1, self.lacking)).float()
@@ -173,17 +194,16 @@ def _is_partial(cells: Numbers) -> bool:
     return bool(missing.any() and not missing.all())
 
 
-def _fit_number(
-    cells: Numbers, missing: Missing, scale: TableScale, clip: float
-) -> tuple[float, float, float, float, float]:
+def _fit_number(cells: Numbers, style: _Style) -> tuple[float, float, float, float, float]:
     """Fill, low, high, offset and factor of one column."""
     present = cells[~np.isnan(cells)]
-    fill = _filling(present, missing)
+    fill = style.fill_value if style.missing == "constant" else _filling(present, style.missing)
     low, high = -np.inf, np.inf
-    if clip:
-        low, high = np.quantile(present, [clip / 2, 1 - clip / 2]).tolist()
+    if style.clip:
+        low, high = np.quantile(present, [style.clip / 2, 1 - style.clip / 2]).tolist()
     values = np.clip(np.where(np.isnan(cells), fill, cells), low, high)
-    offset, width = _spread(values, scale)
+    values = np.sign(values) * np.log1p(np.abs(values)) if style.log else values
+    offset, width = _spread(values, style.scale)
     return fill, low, high, offset, 1 / width
 
 

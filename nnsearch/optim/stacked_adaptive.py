@@ -58,10 +58,10 @@ def _nadam(rows: Rows, rates: Sequence[float], count: int) -> None:
     rate, root, now, after = columns(rows, rates, roots, *momenta)
     if count == 1:
         product.fill_(1)
-    product.mul_(now)
+    past = product.mul_(now.to(product.dtype)).to(now.dtype)
     below = square.sqrt().div_(root).add_(rows.options.columns["eps"])
-    ahead = mean * (after / (1 - product * after))
-    ahead.addcmul_(rows.grads, (1 - now) / (1 - product))
+    ahead = mean * (after / (1 - past * after))
+    ahead.addcmul_(rows.grads, (1 - now) / (1 - past))
     rows.weights.addcmul_(ahead.div_(below), -rate)
 
 

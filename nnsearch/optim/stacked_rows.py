@@ -40,7 +40,8 @@ class Rule:
 
     `step(rows, rates, count)` makes step `count`, from 1, at K learning rates; the gradients are
     spent by it. `remembers` names the arrays that there are under given options; each begins as
-    zeros like the weights, or as zeros [K, 1] where it is named in `of_trial`.
+    zeros like the weights, or where it is named in `of_trial` as zeros [K, 1] of torch's default
+    type, in which torch's classes keep such a number.
     """
 
     remembers: Callable[[Options], tuple[str, ...]]
@@ -62,8 +63,11 @@ def collect(given: Sequence[Mapping[str, Any]], like: Tensor) -> Options:
 
 def fresh_state(rule: Rule, weights: Tensor, options: Options) -> State:
     """What a rule remembers before the first step."""
+    dtype = torch.get_default_dtype()
     return {
-        name: torch.zeros_like(weights[:, :1] if name in rule.of_trial else weights)
+        name: weights.new_zeros((len(weights), 1), dtype=dtype)
+        if name in rule.of_trial
+        else torch.zeros_like(weights)
         for name in rule.remembers(options)
     }
 

@@ -13,6 +13,8 @@ from nnsearch.study.spec import Choice, FloatRange, IntRange, Range
 EDGE = 0.05
 # Within this last share of the trials a new best says that the search still improves.
 LATE = 0.2
+# Within this first share of enough trials it says that the search has found what there is.
+EARLY, ENOUGH = 0.25, 20
 # How many of the best trials are asked where in a range they lie.
 NUM_BEST = 5
 MANY_FAILED = 0.1
@@ -35,6 +37,7 @@ def advice(report: Report) -> list[Advice]:
         found += [
             *_against_baseline(report),
             *_late_best(report),
+            *_early_best(report),
             *_edges(report),
             *_last_epoch(report),
             *_few_test_rows(report),
@@ -122,6 +125,16 @@ def _late_best(report: Report) -> Iterator[Advice]:
         yield Advice("Search longer", why, more + report.where)
 
 
+def _early_best(report: Report) -> Iterator[Advice]:
+    best, total = report.best, len(report.trials)
+    if best is not None and total >= ENOUGH and best.trial < EARLY * total:
+        why = (
+            f"Trial {best.trial} of {total} won, and {total - best.trial - 1} later ones found"
+            " nothing better: more of the same will hardly help."
+        )
+        yield Advice("Change the space, the model or the data before you search longer", why)
+
+
 def _edges(report: Report) -> Iterator[Advice]:
     for name, end in at_edge(report).items():
         searched = report.ranges[name]
@@ -162,6 +175,8 @@ def _use(report: Report) -> Iterator[Advice]:
     name = quote(report.study)
     if report.export:
         command = f"nnsearch predict {name} NEW-ROWS{report.where}"
-        yield Advice("Use the model", "It is exported and gives the answers measured here.", command)
+        yield Advice(
+            "Use the model", "It is exported and gives the answers measured here.", command
+        )
     browse = f"nnsearch ui{report.where}"
     yield Advice("Browse every trial", "Curves, pictures and files of each, in MLflow.", browse)

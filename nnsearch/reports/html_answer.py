@@ -1,6 +1,7 @@
 """The top of the page: what won, how sure that is, what it costs, what to do next. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,22 +16,34 @@ _KIB = 1024.0
 _ROW, _TOP = 34.0, 8.0
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A value of the objective's metric: of which rows, how it looks, and its 95 % interval."""
+
+    name: str
+    value: float
+    look: str
+    interval: tuple[float, float] | None = None
+
+
 def answer(report: Report) -> Html:
     """The section that a reader who has a minute reads."""
     if report.best is None:
-        nothing = tag("p", "No trial has completed, so there is nothing to report yet.", class_="lead")
+        nothing = tag(
+            "p", "No trial has completed, so there is nothing to report yet.", class_="lead"
+        )
         return section("answer", "The answer", nothing, _next(report))
     told = tag(
         "div",
         tag("h3", "How sure"),
         tag("ul", *(tag("li", each) for each in _sure(report))),
-        class_="card",
+        class_="card sure",
     )
-    measured = tag("div", tag("h3", "What was measured"), _measured(report), class_="card")
-    cost = tag("div", tag("h3", "What it cost"), pairs(_cost(report)), class_="card")
-    won = tag("div", tag("h3", "What won"), pairs(_winner(report)), class_="card")
-    grid = tag("div", measured, told, won, cost, class_="grid")
-    return section("answer", "The answer", _lead(report), grid, _next(report))
+    measured = tag("div", tag("h3", "What was measured"), _measured(report), class_="card measured")
+    cost = tag("div", tag("h3", "What it cost"), pairs(_cost(report)), class_="card cost")
+    won = tag("div", tag("h3", "What won"), pairs(_winner(report)), class_="card won")
+    grid = tag("div", measured, told, won, cost, _next(report), class_="grid answer")
+    return section("answer", "The answer", _lead(report), grid)
 
 
 def _lead(report: Report) -> Html:
@@ -60,8 +73,8 @@ def _sure(report: Report) -> Iterator[Content]:
         ends = tested.intervals.get(metric)
         if ends is not None:
             yield (
-                f"Another {tested.num_rows} rows of the same kind would give a {metric} between"
-                f" {number(ends[0])} and {number(ends[1])} (95 % interval); {wish} is better."
+                f"What {tested.num_rows} rows can tell of all rows of their kind: {metric} from"
+                f" {number(ends[0])} to {number(ends[1])} (95 % interval); {wish} is better."
             )
         yield from tested.notes
         if report.num_looks == 1:
@@ -97,58 +110,61 @@ def _against(report: Report, rival: Rival) -> str:
 
 
 def _measured(report: Report) -> Html:
-    """The three numbers of the objective's metric on one axis."""
-    rows = _values(report)
-    ends = [end for _, value, interval in rows for end in (value, *(interval or ()))]
-    height = _TOP + _ROW * len(rows) + 44
+    """The numbers of the objective's metric on one axis."""
+    values, metric = _values(report), report.objective.metric
+    ends = [end for each in values for end in (each.value, *(each.interval or ()))]
+    height = _TOP + _ROW * len(values) + 44
     plot = svg.Plot(
         scale(ends, most=4), scale([0, 1]), height=height, left=112, top=_TOP, bottom=44
     )
-    parts = [_row(plot, place, *each) for place, each in enumerate(rows)]
+    parts = []
     floor = height - plot.bottom
     for at, text in zip(plot.across(svg.ticks_of(plot.x)).tolist(), plot.x.labels, strict=True):
-        parts.insert(0, svg.straight((at, plot.top), (at, floor), "grid"))
+        parts.append(svg.straight((at, plot.top), (at, floor), "grid"))
         parts.append(svg.words(text, at, floor + 16))
+    parts += [_row(plot, place, each) for place, each in enumerate(values)]
     middle = (plot.left + plot.width - plot.right) / 2
-    parts.append(svg.words(report.objective.metric, middle, height - 8, class_="name"))
-    label = "; ".join(f"{name}: {with_interval(value, ends)}" for name, value, ends in rows)
+    parts.append(svg.words(metric, middle, height - 8, class_="name"))
+    label = "; ".join(f"{each.name}: {with_interval(each.value, each.interval)}" for each in values)
     numbers = [
-        {"measured on": name, report.objective.metric: value,
-         "95 % interval": "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"}
-        for name, value, ends in rows
-    ]  # fmt: skip
+        {
+            "measured on": each.name,
+            metric: each.value,
+            "95 % interval": " to ".join(map(number, each.interval or ())),
+        }
+        for each in values
+    ]
     return figure(
-        f"{report.objective.metric} of the winner and of a linear model",
+        f"{metric} of the winner and of a linear model",
         svg.svg(label, plot.width, height, *parts),
         note="The line is the 95 % interval; the test value is the one to quote.",
         numbers=table(numbers, caption="What was measured"),
     )
 
 
-def _values(report: Report) -> list[tuple[str, float, tuple[float, float] | None]]:
+def _values(report: Report) -> list[Measured]:
     metric, tested = report.objective.metric, report.tested
-    rows: list[tuple[str, float, tuple[float, float] | None]] = []
+    found: list[Measured] = []
     if tested is not None and metric in tested.metrics:
-        rows.append(("test", tested.metrics[metric], tested.intervals.get(metric)))
+        ends = tested.intervals.get(metric)
+        found.append(Measured("test", tested.metrics[metric], "dot-a", ends))
     assert report.best is not None  # noqa: S101 - the caller's promise
-    rows.append(("validation", report.best.value, None))
+    found.append(Measured("validation", report.best.value, "dot-b"))
     if report.baseline is not None:
-        rows.append(("linear, valid.", report.baseline, None))
-    return rows
+        found.append(Measured("linear, valid.", report.baseline, "dot-c"))
+    return found
 
 
-def _row(
-    plot: svg.Plot, place: int, name: str, value: float, interval: tuple[float, float] | None
-) -> Html:
+def _row(plot: svg.Plot, place: int, each: Measured) -> Html:
     middle = _TOP + _ROW * (place + 0.5)
-    x = float(plot.across(value))
-    parts = [svg.words(name, plot.left - 8, middle + 4, anchor="end", class_="name")]
-    if interval is not None:
-        low, high = plot.across(interval).tolist()
+    x = float(plot.across(each.value))
+    parts = [svg.words(each.name, plot.left - 8, middle + 4, anchor="end", class_="name")]
+    if each.interval is not None:
+        low, high = plot.across(each.interval).tolist()
         parts.append(svg.whisker((low, middle), (high, middle), "line-a"))
-    look = ("dot-a", "dot-b", "dot-c")[place if place < 3 else 2]  # noqa: PLR2004 - three looks
-    parts.append(svg.dot(x, middle, look, size=5, told=f"{name} {number(value)}"))
-    return joined([*parts, svg.words(number(value), x, middle - 9)])
+    told = f"{each.name} {number(each.value)}"
+    parts.append(svg.dot(x, middle, each.look, size=5, told=told))
+    return joined([*parts, svg.words(number(each.value), x, middle - 9)])
 
 
 def _winner(report: Report) -> dict[str, Content]:
@@ -176,7 +192,7 @@ def _cost(report: Report) -> dict[str, Content]:
         "training": duration(cost.training_seconds),
     }
     if cost.wall_seconds is not None:
-        told["first to last"] = duration(cost.wall_seconds)
+        told["wall clock"] = duration(cost.wall_seconds)
     return told | _size(cost) | {"machine": _machine(report)}
 
 
@@ -200,5 +216,5 @@ def _next(report: Report) -> Html:
 
 
 def _step(each: Advice) -> Html:
-    command = tag("pre", tag("code", each.command)) if each.command else None
+    command = tag("pre", tag("code", each.command), tabindex="0") if each.command else None
     return tag("li", tag("strong", f"{each.what.rstrip('.')}. "), each.why, command)

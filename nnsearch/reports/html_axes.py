@@ -51,11 +51,11 @@ def axis_of(report: Report, name: str) -> Axis:
     ends: list[float] = [searched.low, searched.high]
     if searched.log:
         inside = _decades(float(searched.low), float(searched.high))
-        note = "logarithmic"
+        note = "log scale"
     else:
         made = scale(ends, whole=isinstance(searched.low, int), most=4)
         inside = [each for each in made.ticks if ends[0] <= each <= ends[1]]
-        note = "linear"
+        note = ""
     found = _told(sorted({*ends, *inside}), searched)
     return Axis(name, tuple(found), note, searched)
 
@@ -66,9 +66,7 @@ def value_axis(report: Report) -> Axis:
     made = value_scale(report, trials)
     ticks = [10**each if made.is_log else each for each in made.ticks]
     places = share(made, ticks).tolist()
-    return Axis(
-        report.objective.key, tuple(zip(places, made.labels, strict=True)), values=made
-    )
+    return Axis(report.objective.key, tuple(zip(places, made.labels, strict=True)), values=made)
 
 
 def value_scale(report: Report, trials: Sequence[Trial]) -> Scale:
@@ -98,7 +96,7 @@ def _choices(name: str, searched: Choice) -> Axis:
     ]
     ticks = tuple((place, cut(text, most)) for place, text in zip(places, shown, strict=True))
     keys = map(_key, searched.choices)
-    return Axis(name, ticks, "choice", searched, places=dict(zip(keys, places, strict=True)))
+    return Axis(name, ticks, "", searched, places=dict(zip(keys, places, strict=True)))
 
 
 def _key(value: Scalar) -> str:

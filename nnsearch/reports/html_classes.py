@@ -15,7 +15,6 @@ from nnsearch.reports.curves import Curve, macro, precision_recall, roc
 from nnsearch.reports.html_content import Scored
 from nnsearch.reports.html_markup import Html, figure, joined, table, tag
 from nnsearch.reports.panels import scale, shares
-from nnsearch.reports.tables import number
 from nnsearch.tasks.metrics import BINARY, confusion
 
 Floats = NDArray[Any]
@@ -46,13 +45,14 @@ def classes(scored: Scored, labels: Sequence[str]) -> Html:
 
 def _matrix(counts: NDArray[np.int64], labels: Sequence[str]) -> Html:
     right, total = int(np.trace(counts)), int(counts.sum())
-    note = f"{right} of {total} right, on the diagonal. Rows are the truth, columns the answers."
+    note = f"{right} of {total} right, on the diagonal."
     pairs = _confused(counts, labels)
     if len(labels) <= MOST_IN_TABLE:
-        drawing = joined([_matrix_table(counts, labels), pairs])
+        drawing = tag("div", _matrix_table(counts, labels), pairs, class_="beside")
         return figure("Confusion matrix", drawing, note=note)
     if len(labels) <= MOST_IN_PICTURE:
-        return figure("Confusion matrix", joined([_matrix_picture(counts, labels), pairs]), note=note)
+        drawing = tag("div", _matrix_picture(counts, labels), pairs, class_="beside")
+        return figure("Confusion matrix", drawing, note=note)
     return figure("Confusions", pairs, note=f"{right} of {total} right.")
 
 
@@ -136,15 +136,15 @@ def _curves(scored: Scored, labels: Sequence[str], points: Points, name: str) ->
     shown: list[tuple[str, str]]
     if len(labels) == BINARY:
         parts.append(_drawn(plot, known[0], "line-a"))
-        shown = [("line-a", f"{labels[1]} ({number(known[0].area)})")]
+        shown = [("line-a", f"{labels[1]} ({_area(known[0])})")]
     else:
         mean = macro(known, label="mean")
         others = known if len(known) <= MOST_CURVES else []
         parts += [_drawn(plot, each, "line-faint") for each in others if each is not worst]
         parts += [_drawn(plot, worst, "line-b"), _drawn(plot, mean, "line-a")]
         shown = [
-            ("line-a", f"mean of {len(known)} classes ({number(mean.area)})"),
-            ("line-b", f"the worst, {svg.cut(worst.label, 30)} ({number(worst.area)})"),
+            ("line-a", f"mean of {len(known)} classes ({_area(mean)})"),
+            ("line-b", f"the worst, {svg.cut(worst.label, 30)} ({_area(worst)})"),
             *([("line-faint", "the other classes")] * bool(others)),
         ]
     what = "area under the curve" if is_roc else "average precision"
@@ -171,8 +171,13 @@ def _drawn(plot: svg.Plot, curve: Curve, class_: str) -> Html:
     """A curve of at most so many points; more are no finer than a pixel."""
     count = len(curve.xs)
     places = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(np.int64))
-    told = f"{curve.label}: {number(curve.area)}"
+    told = f"{curve.label}: {_area(curve)}"
     return svg.line(plot, curve.xs[places], curve.ys[places], class_, told=told)
+
+
+def _area(curve: Curve) -> str:
+    # 0.9999 and not 1 where one row is out of order.
+    return f"{curve.area if curve.area == 1 else min(curve.area, 0.9999):.4f}"
 
 
 def _calibrated(scored: Scored, labels: Sequence[str]) -> Html:
@@ -200,6 +205,7 @@ def _calibrated(scored: Scored, labels: Sequence[str]) -> Html:
         tall = 20 * each.num_rows / max(counted.high, 1)
         left, right = plot.across([each.said - 0.03, each.said + 0.03]).tolist()
         parts.append(svg.box(left, floor + 44 - tall, right - left, tall, class_="fill-a"))
+    parts.append(svg.words("rows", plot.left - 6, floor + 44, anchor="end"))
     rows = [
         {"said": each.said, "so": each.share, "low": each.low, "high": each.high,
          "rows": each.num_rows}

@@ -189,5 +189,7 @@ class Report:
     def complete(self) -> tuple[Trial, ...]:
         """The complete trials with a value, the best first."""
         sign = -1 if self.objective.direction == "maximize" else 1
-        found = [each for each in self.trials if each.state == "complete" and each.value is not None]
+        found = [
+            each for each in self.trials if each.state == "complete" and each.value is not None
+        ]
         return tuple(sorted(found, key=lambda each: (sign * (each.value or 0.0), each.number)))

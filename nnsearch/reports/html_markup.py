@@ -63,11 +63,16 @@ def table(
     names = list(dict.fromkeys(key for row in rows for key in row)) if columns is None else columns
     numeric = {name for name in names if all(_is_number(row.get(name)) for row in rows)}
     head = [
-        tag("th", name, scope="col", class_="number" if name in numeric else None)
-        for name in names
+        tag("th", name, scope="col", class_="number" if name in numeric else None) for name in names
     ]
     body = [
-        tag("tr", *(_cell(row.get(name), name == names[0], name in numeric) for name in names))
+        tag(
+            "tr",
+            *(
+                _cell(row.get(name), is_first=name == names[0], is_number=name in numeric)
+                for name in names
+            ),
+        )
         for row in rows
     ]
     made = tag(
@@ -102,7 +107,7 @@ def section(name: str, title: str, *children: Content) -> Html:
     return tag("section", head, *children, id=name, aria_labelledby=f"{name}-title")
 
 
-def _cell(value: object, is_first: bool, is_number: bool) -> Html:
+def _cell(value: object, *, is_first: bool, is_number: bool) -> Html:
     content: Content = value if isinstance(value, Html) else number(value)
     class_ = "number" if is_number else None
     if is_first:

@@ -1,5 +1,7 @@
 """How a regression answers: predicted against true, and its errors. Pure."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from nnsearch.reports import html_svg as svg
@@ -37,17 +39,23 @@ def _against(predicted: Array, true: Array, target: str) -> Html:
     parts.append(svg.line(plot, [both.low, both.high], [both.low, both.high], "line-guide"))
     parts += _dots(plot, true, predicted)
     share = float(np.corrcoef(predicted, true)[0, 1]) if np.ptp(predicted) and np.ptp(true) else 0.0
-    rows: list[dict[str, object]] = []
-    for places in np.array_split(np.argsort(true, kind="stable"), min(10, len(true))):
-        rows.append({"true, from": true[places[0]], "to": true[places[-1]], "rows": len(places),
-                     "mean true": true[places].mean(), "mean predicted": predicted[places].mean()})
-    shown = [{k: float(v) if isinstance(v, np.floating) else v for k, v in r.items()} for r in rows]
+    groups = np.array_split(np.argsort(true, kind="stable"), min(10, len(true)))
+    rows = [
+        {
+            "true, from": float(true[places[0]]),
+            "to": float(true[places[-1]]),
+            "rows": len(places),
+            "mean true": float(true[places].mean()),
+            "mean predicted": float(predicted[places].mean()),
+        }
+        for places in groups
+    ]
     label = f"Predicted against true {target} of {len(true)} rows; correlation {share:.2f}"
     return figure(
         "Predicted against true",
         svg.svg(label, plot.width, plot.height, *parts),
         note=f"On the dashed line they are equal. Correlation {share:.2f}.",
-        numbers=table(shown, caption="Rows in ten groups by their true value"),
+        numbers=table(rows, caption="Rows in ten groups by their true value"),
     )  # fmt: skip
 
 
@@ -70,8 +78,8 @@ def _errors(predicted: Array, true: Array) -> Html:
 def _bars(errors: Array) -> Html:
     counts, edges = np.histogram(errors, bins=int(np.clip(len(errors) ** 0.5, 5, 40)))
     ups = scale([0, int(counts.max())], whole=True, most=5)
-    ups = type(ups)(0.0, ups.high, tuple(t for t in ups.ticks if t >= 0),
-                    tuple(s for t, s in zip(ups.ticks, ups.labels, strict=True) if t >= 0))  # fmt: skip
+    shown = [(tick, text) for tick, text in zip(ups.ticks, ups.labels, strict=True) if tick >= 0]
+    ups = replace(ups, low=0.0, ticks=tuple(t for t, _ in shown), labels=tuple(s for _, s in shown))
     plot = svg.Plot(scale(edges.tolist(), most=5), ups, height=320, left=svg.room_for(ups))
     parts = [svg.axes(plot, "predicted minus true", "rows")]
     lefts, tops = plot.across(edges), plot.up(counts)

@@ -12,8 +12,8 @@ _MOST_PIXELS = 160
 _BYTE = 255.0
 
 
-def png_of(pixels: NDArray[Any]) -> bytes:
-    """The PNG of an image [C, H, W]; bytes as they are, other numbers between their own ends.
+def png_of(pixels: NDArray[Any], *, top: float = 255.0) -> bytes:
+    """The PNG of an image [C, H, W]; bytes from 0 to `top`, other numbers between their own ends.
 
     Three channels are red, green and blue; of any other number the first is shown in grey. At most
     160 pixels wide and high: every so many are taken.
@@ -21,7 +21,9 @@ def png_of(pixels: NDArray[Any]) -> bytes:
     shown = pixels if pixels.shape[0] == _COLOURS else pixels[:_GREY]
     every = -(-max(shown.shape[1:]) // _MOST_PIXELS)
     shown = np.moveaxis(shown[:, ::every, ::every], 0, -1)
-    if shown.dtype != np.uint8:
+    if shown.dtype == np.uint8:
+        shown = np.round(np.minimum(shown * (_BYTE / top), _BYTE)).astype(np.uint8)
+    else:
         numbers = np.nan_to_num(shown.astype(np.float64))
         low, high = numbers.min(), numbers.max()
         numbers = (numbers - low) / (high - low) if high > low else np.zeros_like(numbers)

@@ -1,6 +1,7 @@
 """How the search went: each trial's value, the best so far, which parameters mattered. Pure."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -20,7 +21,6 @@ _LOOKS = {"complete": "dot-a", "pruned": "dot-pruned"}
 def history(report: Report) -> Html:
     """The value of each trial in the order asked, with the best so far."""
     key = report.objective.key
-    drawings = [_history(report, width) for width in (svg.WIDTH, svg.WIDE)]
     shown = [
         ("line-a", "best so far"),
         ("dot-a", "complete trial"),
@@ -32,7 +32,7 @@ def history(report: Report) -> Html:
     wish = "higher" if report.objective.direction == "maximize" else "lower"
     drawn = figure(
         f"{key} of each trial",
-        joined([svg.both(*drawings), svg.legend(shown)]),
+        joined([svg.fitting(partial(_history, report)), svg.legend(shown)]),
         note=f"{wish.capitalize()} is better. {_improved(report)}{_beyond(report)}",
         numbers=all_trials(report),
     )
@@ -50,7 +50,7 @@ def importance(report: Report) -> Html:
     ]
     drawn = figure(
         "Importance of each parameter",
-        tag("div", *(_bar(each) for each in found.weights), class_="bars", aria_hidden="true"),
+        tag("div", *(_bar(each) for each in found.weights), class_="bars"),
         note=(
             f"What sets the {found.num_best} best of {found.num_trials} complete trials apart"
             " (PED-ANOVA, shares of the whole). The thin line is the 95 % interval over trials"
@@ -98,8 +98,8 @@ def _history(report: Report, width: float) -> Html:
     values = [each.value if each.state == "complete" else None for each in report.trials]
     curve = best_so_far(values, report.objective.direction)
     numbers = [float(each.number) for each in report.trials]
-    for each in trials[:: -(-len(trials) // MOST_DOTS) or 1]:
-        parts.append(_dot(report, plot, each))
+    every = -(-len(trials) // MOST_DOTS) or 1
+    parts += [_dot(report, plot, each) for each in trials[::every]]
     if len(curve) > 1:
         shown = np.clip(curve, plot.y.low, plot.y.high) if not plot.y.is_log else curve
         parts.append(svg.steps(plot, numbers, list(shown), "line-a"))
@@ -109,9 +109,7 @@ def _history(report: Report, width: float) -> Html:
     return svg.svg(label, width, plot.height, *parts)
 
 
-def _dot(
-    report: Report, plot: svg.Plot, each: Trial, *, look: str = "", size: float = 3.2
-) -> Html:
+def _dot(report: Report, plot: svg.Plot, each: Trial, *, look: str = "", size: float = 3.2) -> Html:
     """A trial; one beyond the axis lies at its end."""
     assert each.value is not None  # noqa: S101 - the caller's promise
     x, y = float(plot.across(each.number)), float(plot.up(each.value))

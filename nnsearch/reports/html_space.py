@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ MOST_LINES = 500
 _STEP, _TOP, _SIDE = 58.0, 34.0, 14.0
 _AT_END = 0.04
 # Where the range of a branch's own parameter ends; beyond it lie trials that have none.
-_HELD, _NONE = 0.86, "–"
+_HELD, _NONE = 0.86, "\N{EN DASH}"
 
 
 def parallel(report: Report) -> Html:
@@ -27,15 +28,15 @@ def parallel(report: Report) -> Html:
         return section("parallel", title, tag("p", "There is nothing to show yet."))
     best = {each.number for each in report.complete[: max(1, len(report.complete) // 10)]}
     axes = [*(_with_none(report, axis_of(report, name)) for name in names), value_axis(report)]
-    drawings = [_parallel(report, axes, best, width) for width in (svg.WIDTH, svg.WIDE)]
-    shown = [("line-best", "the winner"), ("line-a", f"the other {len(best) - 1} of the best tenth")]
+    shown = [("line-best", "the winner"), ("line-a", f"the best tenth ({len(best)} trials)")]
     shown = [*shown[: 1 + (len(best) > 1)], ("line-faint", "the other trials")]
     drawn = figure(
         "Parameters and value of each trial",
-        joined([svg.both(*drawings), svg.legend(shown)]),
+        joined([svg.fitting(partial(_parallel, report, axes, best)), svg.legend(shown)]),
         note=(
             "Each trial is a line from the top to the bottom, through its value of each parameter."
-            " At the dash on the right are those whose branch has no such parameter."
+            " At the dash on the right are those whose branch has no such parameter. The numbers"
+            " are in the table of all trials above."
         ),
     )
     return section("parallel", title, drawn)
@@ -49,7 +50,10 @@ def slices(report: Report) -> Html:
     if not charts:
         return section("slices", "Each parameter alone", tag("p", "There is nothing to show yet."))
     grid = tag("div", *charts, class_="grid")
-    told = "Complete trials only; a pattern here may be another parameter's doing."
+    told = (
+        "Complete trials only; those beyond an axis are drawn at its end. A pattern here may be"
+        " another parameter's doing."
+    )
     return section("slices", "Each parameter alone", tag("p", told), grid)
 
 
@@ -113,11 +117,12 @@ def _slice(report: Report, name: str) -> Html:
     up = value_scale(report, trials)
     ticks = tuple(place for place, _ in axis.ticks)
     across = Scale(-0.05, 1.05, ticks, tuple(text for _, text in axis.ticks))
-    plot = svg.Plot(across, up, height=220, left=svg.room_for(up))
+    bottom = 42.0 if axis.note else 26.0
+    plot = svg.Plot(across, up, height=178 + bottom, left=svg.room_for(up), bottom=bottom)
     parts = [svg.axes(plot, axis.note, report.objective.metric)]
     for each in reversed(trials[:MOST_LINES]):
         is_winner = _is_winner(report, each)
-        x, y = float(plot.across(axis.place(each))), float(plot.up(each.value))
+        x, y = float(plot.across(axis.place(each))), float(plot.up(each.value or 0.0))
         y = min(max(y, plot.top), plot.height - plot.bottom)
         told = f"trial {each.number}: {number(each.params[name])}, {number(each.value)}"
         parts.append(svg.dot(x, y, "dot-best" if is_winner else "dot-a", told=told,

@@ -5,7 +5,7 @@ so that their text is as large as the page's. Each point is told by a `title` th
 who cannot see the chart gets its label, and the table behind it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnsearch.reports.html_markup import Content, Html, joined, tag
 from nnsearch.reports.panels import Scale
 
-WIDTH, WIDE = 340.0, 720.0
+WIDTH, WIDTHS = 340.0, (340.0, 720.0, 1180.0)
 LETTER = 6.4
 LINE = 15.0
 
@@ -87,11 +87,10 @@ def axes(plot: Plot, x_label: str, y_label: str, *, has_x_ticks: bool = True) ->
             parts.append(words(text, at, floor + 16))
     parts.append(path([(plot.left, plot.top), (plot.left, floor), (right, floor)], "axis"))
     middle = (plot.left + right) / 2
-    parts.append(words(x_label, middle, plot.height - 8, class_="name"))
+    if x_label:
+        parts.append(words(x_label, middle, plot.height - 8, class_="name"))
     turned = f"rotate(-90 12 {(plot.top + floor) / 2:g})"
-    parts.append(
-        words(y_label, 12, (plot.top + floor) / 2, class_="name", transform=turned)
-    )
+    parts.append(words(y_label, 12, (plot.top + floor) / 2, class_="name", transform=turned))
     return joined(parts)
 
 
@@ -160,15 +159,13 @@ def whisker(start: tuple[float, float], end: tuple[float, float], class_: str) -
     """An interval as a line with a bar at either end."""
     is_level = start[1] == end[1]
     dx, dy = (0, 4) if is_level else (4, 0)
-    bars = [
-        straight((x - dx, y - dy), (x + dx, y + dy), class_) for x, y in (start, end)
-    ]
+    bars = [straight((x - dx, y - dy), (x + dx, y + dy), class_) for x, y in (start, end)]
     return joined([straight(start, end, class_), *bars])
 
 
-def both(narrow: Html, wide: Html) -> Html:
-    """Two drawings of one chart, of which the style sheet shows the one that fits."""
-    return joined([tag("div", narrow, class_="narrow"), tag("div", wide, class_="wide")])
+def fitting(draw: Callable[[float], Html]) -> Html:
+    """One chart drawn at three widths, of which the style sheet shows the one that fits."""
+    return joined(tag("div", draw(width), class_=f"width-{width:g}") for width in WIDTHS)
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> Html:

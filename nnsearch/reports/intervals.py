@@ -18,7 +18,15 @@ from nnsearch.reports.statistics import (
     bootstrap_intervals,
     share_interval,
 )
-from nnsearch.tasks.metrics import BINARY, class_metrics, confusion_metrics
+from nnsearch.tasks.metrics import (
+    BINARY,
+    NUM_BINS,
+    TOP,
+    class_metrics,
+    confidence_gaps,
+    confusion_metrics,
+    is_in_top,
+)
 
 # As many draws as this many cells of predictions allow, between the two numbers.
 MOST_CELLS, FEWEST_DRAWS, MOST_DRAWS = 100_000_000, 200, 1000
@@ -33,7 +41,7 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """The 95 % interval of each metric that has one; `notes` say of the others why not."""
+    """The 95 % interval of each metric that has one; `notes` say how drawn, and why others not."""
 
     ends: dict[str, Interval]
     notes: tuple[str, ...] = ()
@@ -87,7 +95,7 @@ def _of_groups(num_groups: int) -> Iterator[str]:
     if not num_groups:
         return
     few = "; from so few they are too narrow" if num_groups < FEW_GROUPS else ""
-    yield f"intervals come from {num_groups} groups of rows, each drawn as a whole{few}"
+    yield f"intervals are drawn by group of rows, {num_groups} in all{few}"
 
 
 def _says_something(ends: Interval) -> bool:
@@ -152,6 +160,8 @@ def _of_rows(predictions: Array, targets: Array) -> Metrics:
     num_rows, num_classes = probabilities.shape
     cells = truth * num_classes + probabilities.argmax(axis=1)
     logs, squares = _terms(probabilities, truth)
+    bins, gaps = confidence_gaps(probabilities, truth)
+    has_top, in_top = num_classes > TOP, is_in_top(probabilities, truth)
     ranking = _ranking(probabilities, truth)
 
     def metrics(rows: Array, _: Array) -> dict[str, float]:
@@ -164,6 +174,8 @@ def _of_rows(predictions: Array, targets: Array) -> Metrics:
             "pr_auc": pr_auc,
             "log_loss": float(counts @ logs / len(rows)),
             "brier": float(counts @ squares / len(rows)),
+            "ece": float(np.abs(np.bincount(bins, counts * gaps, NUM_BINS)).sum() / len(rows)),
+            **({f"top_{TOP}_accuracy": float(counts @ in_top / len(rows))} if has_top else {}),
         }
 
     return metrics

@@ -21,7 +21,8 @@ from nnsearch.study.spec import Objective, Study
 
 # Of fewer complete trials nothing can be said; and so many at least are taken for the best.
 FEWEST_TRIALS, FEWEST_BEST, BEST_SHARE = 10, 5, 0.1
-NUM_DRAWS = 60
+# Each draw copies its trials: as many draws as so many trials allow, between these two numbers.
+MOST_COPIES, FEWEST_DRAWS, MOST_DRAWS = 6000, 20, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def importances(
     whole = _shares(trials, objective, names, num_best)
     generator = np.random.default_rng(seed)
     draws: list[Mapping[str, float]] = []
-    for _ in range(NUM_DRAWS):
+    for _ in range(min(max(MOST_COPIES // len(trials), FEWEST_DRAWS), MOST_DRAWS)):
         rows = generator.integers(0, len(trials), len(trials))
         draws.append(_shares([trials[row] for row in rows], objective, names, num_best))
     found = {}

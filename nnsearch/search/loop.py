@@ -8,7 +8,7 @@ the suggestions are the same with one worker and with two.
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,8 +185,7 @@ def _ask(course: Course) -> str:
 
 
 def _plan(course: Course, specs: Sequence[TrialSpec]) -> None:
-    for group in course.means.plan(specs):
-        name = f"{group[0].number:05d}"
+    for name, group in _jobs_of(course, specs):
         numbers = [spec.number for spec in group]
         if course.ledger.has_ended(numbers):
             continue
@@ -194,6 +193,19 @@ def _plan(course: Course, specs: Sequence[TrialSpec]) -> None:
             course.means.write(name, group)
         course.ledger.jobs.update(dict.fromkeys(numbers, name))
         course.jobs[name] = _Job(name, numbers)
+
+
+def _jobs_of(
+    course: Course, specs: Sequence[TrialSpec]
+) -> Iterator[tuple[str, Sequence[TrialSpec]]]:
+    """The jobs of a batch: those that were written keep their trials, whatever is planned now."""
+    written: dict[str, list[TrialSpec]] = {}
+    for spec in specs:
+        if spec.number in course.ledger.jobs:
+            written.setdefault(course.ledger.jobs[spec.number], []).append(spec)
+    yield from written.items()
+    for group in course.means.plan([s for s in specs if s.number not in course.ledger.jobs]):
+        yield f"{group[0].number:05d}", group
 
 
 def _submit(course: Course) -> None:

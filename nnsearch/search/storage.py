@@ -141,18 +141,23 @@ class Projection:
     def _add(self) -> None:
         if len(self.uids) not in self.ledger.endings:
             return
-        if not self.place.url and not self.place.journal.exists():
+        if self.place.url:
+            self._add_missing()
+            return
+        if not self.place.journal.exists():
             raise damaged(self.place.journal, "it was deleted while the study ran")
+        try:
+            self._add_missing()
+        except (LookupError, ValueError, AttributeError) as error:
+            # What Optuna makes of a journal that was damaged under its hands.
+            raise damaged(self.place.journal, f"{type(error).__name__}: {error}") from error
+
+    def _add_missing(self) -> None:
         if self.failing_since:
             self.uids[:] = _uids(self.stored)  # it may hold what it refused to confirm
         while len(self.uids) in self.ledger.endings:
             number = len(self.uids)
-            trial = _dated(self.study, self.ledger, number, self.objective.key)
-            try:
-                self.stored.add_trial(trial)
-            except (LookupError, ValueError, AttributeError) as error:
-                # What Optuna makes of a journal that was damaged under its hands.
-                raise damaged(self.place.journal, f"{type(error).__name__}: {error}") from error
+            self.stored.add_trial(_dated(self.study, self.ledger, number, self.objective.key))
             self.uids.append(self.ledger.specs[number].uid)
             crash_point("C5")
 

@@ -83,6 +83,11 @@ class StudyFolder:
         return self.root / "collected.json"
 
     @property
+    def report(self) -> Path:
+        """The study as a page to read, made anew by each `nnsearch report`."""
+        return self.root / "report.html"
+
+    @property
     def lock(self) -> Path:
         return self.root / "driver.lock"
 
@@ -108,6 +113,11 @@ class StudyFolder:
 
     def job(self, name: str) -> "JobFolder":
         return JobFolder(self.jobs / name)
+
+    @property
+    def baseline(self) -> "JobFolder":
+        """The job of the linear model that the search is compared with: one trial, number 0."""
+        return self.job("baseline")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnsearch.components import Unit
+from nnsearch.components import NonNegative, Unit
 from nnsearch.errors import DataError, Problem
 from nnsearch.study.spec import Direction
-from nnsearch.tasks.metrics import Array, class_metrics
+from nnsearch.tasks.metrics import TOP, Array, class_metrics
 from nnsearch.tasks.task import Classes, Task
 
 DIRECTIONS: dict[str, Direction] = {
@@ -27,51 +28,82 @@ DIRECTIONS: dict[str, Direction] = {
     "pr_auc": "maximize",
     "log_loss": "minimize",
     "brier": "minimize",
+    "ece": "minimize",
 }
+OF_MANY_CLASSES: dict[str, Direction] = {f"top_{TOP}_accuracy": "maximize"}
+
+Weighing = Literal["none", "balanced", "effective"]
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 def classification(
     targets: Classes,
     *,
     label_smoothing: Unit = 0.0,
-    class_weights: Literal["none", "balanced"] = "none",
+    class_weights: Weighing = "none",
+    effective_beta: Unit = 0.999,
+    focal_gamma: NonNegative = 0.0,
 ) -> Task:
     """Cross-entropy on class indices [N]; the predictions are the classes' probabilities.
 
     `label_smoothing` is the share of each target that is spread evenly over all classes.
     "balanced" weighs an example by N / (classes x rows of its class), so that each class counts
-    alike and the mean weight of the training split is 1. Raises DataError where the training split
-    has a single class or lacks one below its highest; `encode` where a split has a class above it.
+    alike and the mean weight of the training split is 1. "effective" is milder: n rows of a class
+    count as (1 - beta^n) / (1 - beta) (Cui et al., Class-Balanced Loss, 2019). With `focal_gamma`
+    the loss of an example is multiplied by (1 - the true class's probability) to that power, so
+    that the hard ones count more (Lin et al., Focal Loss, 2017). Raises DataError where the
+    training split has a single class or lacks one below its highest; `encode` where a split has a
+    class above it.
     """
     counts = np.bincount(targets)
     problems = _missing(counts)
     if problems:
         raise DataError(problems)
-    is_balanced = class_weights == "balanced"
-    weights = torch.from_numpy(len(targets) / (len(counts) * counts)).float()
+    weights = torch.from_numpy(_weights(counts, effective_beta, class_weights)).float()
+    is_weighted = class_weights != "none"
 
     def losses(outputs: Tensor, encoded: Tensor) -> Tensor:
         shape = outputs.shape[:-1]
-        flat = F.cross_entropy(
-            outputs.reshape(-1, len(counts)),
-            encoded.expand(shape).reshape(-1),
-            weight=weights.to(outputs) if is_balanced else None,
+        flat = outputs.reshape(-1, len(counts))
+        wanted = encoded.expand(shape).reshape(-1)
+        found = F.cross_entropy(
+            flat,
+            wanted,
+            weight=weights.to(outputs) if is_weighted else None,
             label_smoothing=label_smoothing,
             reduction="none",
         )
-        return flat.reshape(shape)
+        found = found * _doubt(flat, wanted) ** focal_gamma if focal_gamma else found
+        return found.reshape(shape)
 
+    has_top = len(counts) > TOP
     return Task(
         outputs=len(counts),
         encode=lambda each: _encode(each, len(counts)),
         losses=losses,
         decode=nn.Softmax(dim=-1),
         metrics=class_metrics,
-        directions=DIRECTIONS,
+        directions=DIRECTIONS | OF_MANY_CLASSES if has_top else DIRECTIONS,
     )
 
 
-def _missing(counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[Problem]:
+def _weights(counts: Rows, beta: float, weighing: Weighing) -> Floats:
+    """Each class's weight; their mean over the rows of the training split is 1."""
+    if weighing == "none":
+        return np.ones(len(counts))
+    effective = 1 - beta**counts if weighing == "effective" else counts
+    weights: Floats = counts.sum() / (effective * (counts / effective).sum())
+    return weights
+
+
+def _doubt(outputs: Tensor, wanted: Tensor) -> Tensor:
+    """1 - the true class's probability; never 0, where a power below 1 has no slope."""
+    logs = F.log_softmax(outputs, dim=-1).gather(-1, wanted[:, None])[:, 0]
+    return -torch.expm1(logs).clamp(max=-torch.finfo(outputs.dtype).eps)
+
+
+def _missing(counts: Rows) -> list[Problem]:
     if len(counts) < 2:  # noqa: PLR2004 - one class is nothing to tell apart
         hint = "Choose another target, or more rows."
         return [Problem("E301", "the training split has one class only.", hint=hint)]

@@ -1,27 +1,31 @@
 """One number for each example. Knows no model."""
 
 from collections.abc import Callable
-from math import inf
-from typing import Literal
+from math import inf, log
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
+from nnsearch.components import Positive
 from nnsearch.errors import DataError, Problem
 from nnsearch.study.spec import Direction
-from nnsearch.tasks.metrics import Array, number_metrics
+from nnsearch.tasks.metrics import Array, number_metrics, pinball
 from nnsearch.tasks.task import Numbers, Task
 
-Loss = Literal["squared", "absolute", "huber"]
+Loss = Literal["squared", "absolute", "huber", "log_cosh", "quantile"]
 
 DIRECTIONS: dict[str, Direction] = {
     "rmse": "minimize",
     "mae": "minimize",
     "r2": "maximize",
     "mape": "minimize",
+    "medae": "minimize",
 }
+OF_QUANTILES: dict[str, Direction] = {"pinball": "minimize"}
 
 
 class Unscale(nn.Module):
@@ -40,19 +44,27 @@ class Unscale(nn.Module):
         return outputs * self.deviation + self.mean
 
 
-def regression(targets: Numbers, *, loss: Loss = "squared") -> Task:
+def regression(
+    targets: Numbers,
+    *,
+    loss: Loss = "squared",
+    delta: Positive = 1.0,
+    quantile: Annotated[float, Gt(0), Lt(1)] = 0.5,
+) -> Task:
     """A loss on numbers [N], standardised with the training split's mean and deviation.
 
     "squared" is the squared error, so that the mean loss over the training split of a model that
-    always says the mean is 1; "huber" is quadratic up to one standard deviation and linear beyond.
-    Raises DataError where the numbers are all the same or not finite.
+    always says the mean is 1; "huber" is quadratic up to `delta` standard deviations and linear
+    beyond; "log_cosh" is like it without an edge. "quantile" is the pinball loss, by which a model
+    learns the number that the share `quantile` of targets lies below; its objective is that loss
+    in the target's unit. Raises DataError where the numbers are all the same or not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = float(np.mean(targets)), float(np.std(targets))
     if not 0 < deviation < inf:
         message = "the training split's targets are all the same, or not finite."
         raise DataError([Problem("E304", message, hint="Choose another target, or clean it.")])
-    distance = _DISTANCES[loss]
+    distance = _distance(loss, delta, quantile)
 
     def encode(raw: Array) -> Tensor:
         scaled = (np.asarray(raw, dtype=np.float64) - mean) / deviation
@@ -66,17 +78,32 @@ def regression(targets: Numbers, *, loss: Loss = "squared") -> Task:
         encode=encode,
         losses=losses,
         decode=Unscale(mean, deviation),
-        metrics=number_metrics,
-        directions=DIRECTIONS,
+        metrics=_with_pinball(quantile) if loss == "quantile" else number_metrics,
+        directions=OF_QUANTILES | DIRECTIONS if loss == "quantile" else DIRECTIONS,
     )
 
 
-def _huber(errors: Tensor) -> Tensor:
-    return F.huber_loss(errors, torch.zeros_like(errors), reduction="none")
+def _with_pinball(quantile: float) -> Callable[[Array, Array], dict[str, float]]:
+    def metrics(predictions: Array, raw: Array) -> dict[str, float]:
+        found = {"pinball": pinball(predictions, raw, quantile)}
+        return found | number_metrics(predictions, raw)
+
+    return metrics
 
 
-_DISTANCES: dict[Loss, Callable[[Tensor], Tensor]] = {
-    "squared": torch.square,
-    "absolute": torch.abs,
-    "huber": _huber,
-}
+def _distance(loss: Loss, delta: float, quantile: float) -> Callable[[Tensor], Tensor]:
+    """The loss as a function of prediction - target."""
+    match loss:
+        case "squared":
+            return torch.square
+        case "absolute":
+            return torch.abs
+        case "huber":
+            return lambda errors: F.huber_loss(
+                errors, torch.zeros_like(errors), reduction="none", delta=delta
+            )
+        case "log_cosh":
+            # log(cosh(x)) without the cosh, which overflows.
+            return lambda errors: errors + F.softplus(-2 * errors) - log(2)
+        case "quantile":
+            return lambda errors: torch.maximum(-quantile * errors, (1 - quantile) * errors)

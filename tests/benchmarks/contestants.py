@@ -1,6 +1,6 @@
 """Who is compared, and by which command. Knows no clock."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from environments import Environments
@@ -8,7 +8,7 @@ from environments import Environments
 WORKLOADS = Path(__file__).resolve().parent / "workloads"
 
 # What makes nnsearch train every trial alone.
-ALONE = {"NNSEARCH_FUSE": "0"}
+ALONE = ("training.fuse=false",)
 TRIALS = {"w1": 40, "w2": 8}
 EPOCHS = {"w1": 20, "w2": 5}
 
@@ -21,7 +21,6 @@ class Contestant:
     script: str
     environment: str = ""
     options: tuple[str, ...] = ()
-    variables: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Work:
 
 CONTESTANTS = {
     "nnsearch": Contestant("nnsearch", "nnsearch_study.py"),
-    "nnsearch-alone": Contestant("nnsearch, trials alone", "nnsearch_study.py", variables=ALONE),
+    "nnsearch-alone": Contestant("nnsearch, trials alone", "nnsearch_study.py", options=ALONE),
     "tight": Contestant("tight PyTorch loop", "tight.py"),
     "optuna": Contestant("Optuna + DataLoader + MLflow", "optuna_mlflow.py", "optuna"),
     "skorch": Contestant("skorch + RandomizedSearchCV", "skorch_random.py", "skorch"),

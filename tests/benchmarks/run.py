@@ -94,7 +94,7 @@ def measure_once(
     variables = {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}
     # On networks this small one thread a process is the fastest for each of them, peers included.
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, **variables, **contestant.variables}
+    environment = {**os.environ, **threads, **variables}
     line = command(contestant, work, environments)
     return measured(line, folder, environment, limit_seconds=LIMIT_SECONDS)
 

@@ -98,7 +98,8 @@ def test_a_full_disk_is_named_and_the_study_goes_on_when_there_is_room(
         shutil.copyfile(home.parent / "small.toml", place)
         code, errors = search(OURS, small / "mlruns")
         assert code == 4, errors
-        assert "bytes are free" in errors.splitlines()[-1]
+        assert "cannot write" in errors.splitlines()[-1]
+        assert "No space left on device" in errors.splitlines()[-1]
         subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
         ballast.unlink()
         complete(OURS, small / "mlruns")

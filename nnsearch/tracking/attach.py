@@ -1,0 +1,26 @@
+"""Put a file beside what a study's own run in MLflow has. Draws nothing, knows no trial."""
+
+from pathlib import Path
+
+from nnsearch.tracking.store import import_mlflow
+
+
+def attach(path: Path, *, uri: str, experiment: str, study_uid: str) -> bool:
+    """Add the file to the artifacts of the study's own run; one of the same name is replaced.
+
+    False where there is no such run. Raises what MLflow raises where its store is gone or locked.
+    """
+    import_mlflow()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return False
+    # Only the study's own run has looked at the test split; a join of tags is quicker than the
+    # thousands of runs below it.
+    query = f"tags.`nnsearch.study_uid` = '{study_uid}' AND tags.`nnsearch.tested_at` LIKE '%'"
+    runs = client.search_runs([found.experiment_id], query, max_results=1)
+    for run in runs:
+        client.log_artifact(run.info.run_id, str(path))
+    return bool(runs)

@@ -1,0 +1,132 @@
+"""Random faults against one study of 200 trials, for half an hour; then nothing may be lost.
+
+Run as `python tests/faults/soak.py [--minutes 30] [--seed N]`. The seed is printed: with it the
+same faults come in the same order, though not at the same instants.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+from rig import OURS, complete, end, lost, make_home, num_ended, start, strict, table, workers
+
+TRIALS = 200
+HOLD = "import fcntl, sys, time; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); time.sleep(4)"
+LOCK = (
+    "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+    "c.execute('BEGIN IMMEDIATE'); time.sleep(4)"
+)
+
+Fault = Callable[["subprocess.Popen[str]", Path, random.Random], None]
+
+
+def kill_worker(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
+    """SIGKILL one worker."""
+    _signal(driver, draw, signal.SIGKILL)
+
+
+def stop_worker(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
+    """SIGSTOP one worker for three seconds."""
+    stopped = _signal(driver, draw, signal.SIGSTOP)
+    time.sleep(3)
+    if stopped is not None:
+        with suppress(ProcessLookupError):
+            os.kill(stopped, signal.SIGCONT)
+
+
+def kill_driver(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
+    """SIGKILL the driver."""
+    driver.kill()
+
+
+def interrupt(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
+    """Ctrl-C, once, twice or three times."""
+    for _ in range(draw.randint(1, 3)):
+        driver.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+
+
+def terminate(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
+    """SIGTERM."""
+    driver.terminate()
+
+
+def hold_journal(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
+    """Another process holds Optuna's journal for four seconds."""
+    subprocess.run([sys.executable, "-c", HOLD, home / "optuna.journal"], check=False)
+
+
+def hold_mlflow(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
+    """Another process holds MLflow's database for four seconds."""
+    subprocess.run([sys.executable, "-c", LOCK, home / "mlflow.db"], check=False)
+
+
+FAULTS: tuple[Fault, ...] = (
+    *(kill_worker, stop_worker, kill_driver, interrupt, terminate),
+    *(hold_journal, hold_mlflow),
+)
+
+
+def _signal(
+    driver: "subprocess.Popen[str]", draw: random.Random, number: signal.Signals
+) -> int | None:
+    found = workers(driver.pid)
+    if not found:
+        return None
+    chosen = draw.choice(found)
+    with suppress(ProcessLookupError):
+        os.kill(chosen, number)
+    return chosen
+
+
+def soak(folder: Path, minutes: float, seed: int) -> list[str]:
+    """What was lost: nothing, if all is well."""
+    home = make_home(folder, folder, model="parts.py:slow", trials=TRIALS, epochs=4)
+    draw, until = random.Random(seed), time.monotonic() + 60 * minutes
+    before = table(home)
+    while time.monotonic() < until and num_ended(home) < TRIALS:
+        driver = start(OURS, home)
+        while driver.poll() is None and time.monotonic() < until:
+            time.sleep(draw.uniform(5, 15))
+            fault = draw.choice(FAULTS)
+            sys.stdout.write(f"{num_ended(home):4} trials ended; {fault.__doc__}\n")
+            sys.stdout.flush()
+            if driver.poll() is None:
+                fault(driver, home, draw)
+        if driver.poll() is None:
+            driver.terminate()
+        end(driver, 60)
+        after = table(home)
+        if any(after.get(number) != row for number, row in before.items()):
+            return ["what had ended is not there any more (N3)"]
+        before = after
+    budget = num_ended(home) + 4
+    complete(OURS, home, "--trials", str(budget))
+    said = strict(home)
+    return lost(OURS, home, num_ended(home)) + ([said] if said else [])
+
+
+def main() -> None:
+    """Soak, and exit 1 where anything was lost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    chosen = parser.parse_args()
+    sys.stdout.write(f"seed {chosen.seed}\n")
+    with tempfile.TemporaryDirectory(prefix="nnsearch-soak-") as folder:
+        found = soak(Path(folder), chosen.minutes, chosen.seed)
+    sys.stdout.write("\n".join(found or ["nothing was lost"]) + "\n")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
