@@ -75,7 +75,9 @@ def test_first_weights_that_nothing_was_said_of_are_those_they_always_were() -> 
 def test_deep_selu_keeps_the_spread_of_what_it_is_given() -> None:
     torch.manual_seed(0)
     layers = [
-        block(100, 100, activation="selu", norm="none", dropout=0.0).requires_grad_(requires_grad=False)
+        block(100, 100, activation="selu", norm="none", dropout=0.0).requires_grad_(
+            requires_grad=False
+        )
         for _ in range(20)
     ]
     outputs = nn.Sequential(*layers)(torch.randn(500, 100))

@@ -140,7 +140,8 @@ def _options_table(options: Sequence[OptionFacts]) -> list[str]:
         }
         for each in options
     ]
-    return table(rows, width=96).splitlines() if rows else []
+    # Wide enough for the longest list of choices: cut off it would be of no use.
+    return table(rows, width=160).splitlines() if rows else []
 
 
 def _default(value: object) -> str:

@@ -43,15 +43,13 @@ def add_report(name: str, options: Options, warn: Callable[[str], None]) -> None
     try:
         path = report(name, options.home)
         folder = Home(options.home).study(name)
-        attach(
-            path,
-            uri=destination(Home(options.home), options.environ)[0],
-            experiment=name,
-            study_uid=read_json(folder.spec)["fingerprint"],
-        )
+        uri = destination(Home(options.home), options.environ)[0]
+        uid = read_json(folder.spec)["fingerprint"]
+        if not attach(path, uri=uri, experiment=name, study_uid=uid):
+            warn(f"MLflow has no run of the study '{name}': its report is only at {path}.")
     except Exception as error:  # noqa: BLE001 - neither drawing nor MLflow may fail a study that is done
         reason = str(error).partition("\n")[0]
-        warn(f"the report is not complete ({type(error).__name__}: {reason}).")
+        warn(f"the report is not written, or not in MLflow ({type(error).__name__}: {reason}).")
         warn(f"`nnsearch report {quote(name)}` writes it again.")
 
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from nnsearch.commands.compare_records import Compared, load
 from nnsearch.commands.listing import state_of, when
@@ -11,8 +10,9 @@ from nnsearch.commands.places import MLRUNS
 from nnsearch.commands.report_rows import mistakes, parts, rivals, scored
 from nnsearch.commands.show import Row, show
 from nnsearch.data.checks import Finding
-from nnsearch.reports.html_content import Cost, Data, Importance, Report, Trial, Weight
-from nnsearch.search.importance import FEWEST_TRIALS, importances
+from nnsearch.events import Finished
+from nnsearch.reports.html_content import Cost, Data, Report, Trial
+from nnsearch.reports.importance import Importance, importance
 from nnsearch.study.folder import StudyFolder, read_json
 from nnsearch.study.recorded import recorded_study
 
@@ -108,14 +108,13 @@ def _data(study: Compared) -> Data:
 
 
 def _importance(study: Compared) -> Importance:
-    record: dict[str, Any] = study.record
-    found = importances(recorded_study(record), study.objective, study.ledger)
-    if found is None:
-        return Importance(
-            problem=f"Importance needs {FEWEST_TRIALS} complete trials of different values."
-        )
-    weights = (Weight(name, *ends) for name, ends in found.shares.items())
-    return Importance(tuple(weights), found.num_trials, found.num_best)
+    complete = [
+        (study.ledger.specs[each.trial].params, each.value)
+        for each in study.ledger.in_order()
+        if isinstance(each, Finished)
+    ]
+    ranges = recorded_study(study.record).ranges()
+    return importance(complete, ranges, study.objective.direction)
 
 
 def now() -> float:

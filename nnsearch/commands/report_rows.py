@@ -17,7 +17,14 @@ from nnsearch.reports.html_pictures import png_of
 from nnsearch.reports.statistics import Difference, paired_difference
 from nnsearch.signature import Signature
 from nnsearch.study.folder import TrialFolder
-from nnsearch.tasks.metrics import class_metrics, confusion, confusion_metrics, number_metrics
+from nnsearch.tasks.metrics import (
+    brier,
+    class_metrics,
+    confusion,
+    confusion_metrics,
+    log_loss,
+    number_metrics,
+)
 
 Array = npt.NDArray[Any]
 NUM_MISTAKES = 24
@@ -148,6 +155,8 @@ def _metric(
     if name in confusion_metrics(np.eye(num_labels, dtype=np.int64)):
         # The areas under the curves would cost a sort of every draw.
         return lambda p, t: confusion_metrics(confusion(p.argmax(axis=1), t, num_labels))[name]
+    if name in {"log_loss", "brier"}:
+        return log_loss if name == "log_loss" else brier
     known = class_metrics(predictions, targets)
     return (lambda p, t: class_metrics(p, t)[name]) if name in known else None
 

@@ -20,7 +20,9 @@ from nnsearch.optim.stacked_rows import (
     add_decay,
     collect,
     column,
+    columns,
     fresh_state,
+    rest,
 )
 
 # Training sees this module alone.
@@ -34,22 +36,25 @@ def _adam(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool)
 
 def adam_by_column(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool) -> None:
     """Adam for all rows at once, as a GPU wants it."""
-    columns, state = rows.options.columns, rows.state
-    rate = column(rows, rates)
+    numbers, state = rows.options.numbers, rows.state
+    # Worked out in double precision; the root of the squares' correction goes from K x P to K.
+    roots = [(1 - beta2**count) ** 0.5 for beta2 in numbers["beta2"]]
+    paces = [
+        -rate * root / (1 - beta1**count)
+        for rate, root, beta1 in zip(rates, roots, numbers["beta1"], strict=True)
+    ]
+    small = [eps * root for eps, root in zip(numbers["eps"], roots, strict=True)]
+    first, second, pace, eps = columns(rows, rest(rows, "beta1"), rest(rows, "beta2"), paces, small)
     if is_decoupled:
-        rows.weights.mul_(1 - rate * columns["weight_decay"])
+        rows.weights.mul_(1 - column(rows, rates) * rows.options.columns["weight_decay"])
     else:
-        rows.grads.addcmul_(rows.weights, columns["weight_decay"])
-    root = (1 - columns["beta2"] ** count).sqrt()
-    state["mean"].lerp_(rows.grads, 1 - columns["beta1"])
-    state["square"].lerp_(rows.grads.square(), 1 - columns["beta2"])
-    square = state["square"]
+        add_decay(rows)
+    state["mean"].lerp_(rows.grads, first)
+    square = state["square"].lerp_(rows.grads.square(), second)
     if rows.options.flags["amsgrad"]:
         square = torch.maximum(state["largest"], square, out=state["largest"])
-    # The root of the correction is moved from the K x P squares to the K rates.
-    below = square.sqrt().add_(columns["eps"] * root)
-    step = torch.div(state["mean"], below, out=below)
-    rows.weights.addcmul_(step, -rate * root / (1 - columns["beta1"] ** count))
+    step = torch.div(state["mean"], square.sqrt().add_(eps))
+    rows.weights.addcmul_(step, pace)
 
 
 def _adam_by_row(rows: Rows, rates: Sequence[float], count: int, *, is_decoupled: bool) -> None:
@@ -93,18 +98,18 @@ def _sgd(rows: Rows, rates: Sequence[float], count: int) -> None:
 
 def _rmsprop(rows: Rows, rates: Sequence[float], count: int) -> None:
     del count
-    columns, state, grads = rows.options.columns, rows.state, rows.grads
+    options, state, grads = rows.options, rows.state, rows.grads
     add_decay(rows)
-    share = 1 - columns["alpha"]
+    share = column(rows, rest(rows, "alpha"))
     state["square"].lerp_(grads.square(), share)
-    if rows.options.flags["centered"]:
+    if options.flags["centered"]:
         state["mean"].lerp_(grads, share)
         below = state["square"].addcmul(state["mean"], state["mean"], value=-1).sqrt_()
     else:
         below = state["square"].sqrt()
-    step = grads.div_(below.add_(columns["eps"]))
+    step = grads.div_(below.add_(options.columns["eps"]))
     if "velocity" in state:
-        step = state["velocity"].mul_(columns["momentum"]).add_(step)
+        step = state["velocity"].mul_(options.columns["momentum"]).add_(step)
     rows.weights.addcmul_(step, -column(rows, rates))
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nnsearch.optim.stacked_rows import Options, Rows, Rule, add_decay, column, columns
+from nnsearch.optim.stacked_rows import Options, Rows, Rule, add_decay, column, columns, rest
 
 RECTIFIED_FROM = 5  # the length of the moving average, as RAdam's authors have it
 
@@ -31,7 +31,7 @@ def _adadelta(rows: Rows, rates: Sequence[float], count: int) -> None:
     del count
     eps, square, moved = rows.options.columns["eps"], rows.state["square"], rows.state["moved"]
     add_decay(rows)
-    rate, share = columns(rows, rates, _rest(rows, "rho"))
+    rate, share = columns(rows, rates, rest(rows, "rho"))
     square.lerp_(rows.grads.square(), share)
     step = moved.add(eps).sqrt_()
     step.div_(square.add(eps).sqrt_()).mul_(rows.grads)
@@ -42,7 +42,7 @@ def _adadelta(rows: Rows, rates: Sequence[float], count: int) -> None:
 def _adamax(rows: Rows, rates: Sequence[float], count: int) -> None:
     options, largest = rows.options, rows.state["largest"]
     add_decay(rows)
-    pace, share = columns(rows, _unbiased(rows, rates, count), _rest(rows, "beta1"))
+    pace, share = columns(rows, _unbiased(rows, rates, count), rest(rows, "beta1"))
     mean = rows.state["mean"].lerp_(rows.grads, share)
     size = rows.grads.abs_().add_(options.columns["eps"])
     torch.maximum(largest.mul_(options.columns["beta2"]), size, out=largest)
@@ -106,14 +106,9 @@ def _decay(rows: Rows, rates: Sequence[float]) -> None:
 
 def _moments(rows: Rows) -> tuple[Tensor, Tensor]:
     """The moving means of the gradients and of their squares, with this step's."""
-    first, second = columns(rows, _rest(rows, "beta1"), _rest(rows, "beta2"))
+    first, second = columns(rows, rest(rows, "beta1"), rest(rows, "beta2"))
     mean = rows.state["mean"].lerp_(rows.grads, first)
     return mean, rows.state["square"].lerp_(rows.grads.square(), second)
-
-
-def _rest(rows: Rows, name: str) -> list[float]:
-    """1 less the option: in float32 1 - 0.999 would be wrong from the fifth digit on."""
-    return [1 - value for value in rows.options.numbers[name]]
 
 
 def _unbiased(rows: Rows, rates: Sequence[float], count: int) -> list[float]:

@@ -82,6 +82,11 @@ def columns(rows: Rows, *values: Sequence[float]) -> tuple[Tensor, ...]:
     return rows.weights.new_tensor(values)[..., None].unbind()
 
 
+def rest(rows: Rows, name: str) -> list[float]:
+    """1 less the option: in float32 1 - 0.999 would be wrong from the fifth digit on."""
+    return [1 - value for value in rows.options.numbers[name]]
+
+
 def add_decay(rows: Rows) -> None:
     """Add the weights' decay to the gradients, as an L2 penalty does."""
     if any(rows.options.numbers["weight_decay"]):

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from nnsearch.data.checks import Finding
 from nnsearch.events import Epoch, Finished, Scalar, Tested
+from nnsearch.reports.importance import Importance
 from nnsearch.reports.statistics import Difference
 from nnsearch.study.spec import Objective, Range
 
@@ -25,29 +26,6 @@ class Trial:
     params: dict[str, Scalar]
     values: dict[int, float] = field(default_factory=dict)
     error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """How much one parameter matters, as a share of all, with the ends of its 95 % interval."""
-
-    name: str
-    share: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Importance:
-    """Each parameter's weight, the heaviest first; or `problem`, why there are none.
-
-    Told is what sets the `num_best` best of `num_trials` complete trials apart from the others.
-    """
-
-    weights: tuple[Weight, ...] = ()
-    num_trials: int = 0
-    num_best: int = 0
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +150,7 @@ class Report:
     num_looks: int = 0
     baseline: float | None = None
     rivals: tuple[Rival, ...] = ()
-    importance: Importance = Importance()
+    importance: Importance = field(default_factory=Importance)
     scored: Scored | None = None
     mistakes: Mistakes | None = None
     export: str = ""

@@ -118,7 +118,8 @@ def _table(found: Mistakes, *, has_classes: bool) -> list[Html]:
             for cell in each.cells[:NUM_CELLS]
             if cell.distance
         ]
-        rows.append(row | {"furthest from usual": "; ".join(unusual)})
+        told = tag("span", "; ".join(unusual), class_="roomy")
+        rows.append(row | {"furthest from usual": told})
     note = "Row numbers are places in the source, from 0; sd: deviations from the mean of train."
     return [
         table(rows, caption="Worst mistakes"),

@@ -7,8 +7,9 @@ import numpy as np
 
 from nnsearch.reports import html_svg as svg
 from nnsearch.reports.html_axes import value_scale
-from nnsearch.reports.html_content import Report, Trial, Weight
+from nnsearch.reports.html_content import Report, Trial
 from nnsearch.reports.html_markup import Html, figure, joined, section, table, tag
+from nnsearch.reports.importance import Weight
 from nnsearch.reports.panels import scale
 from nnsearch.reports.statistics import best_so_far
 from nnsearch.reports.tables import duration, number

@@ -99,7 +99,7 @@ table.matrix{border-collapse:separate;border-spacing:2px;font-size:.85rem}
 .matrix tbody th{text-align:right}
 .cell.right{background:color-mix(in srgb,var(--good) var(--depth),var(--paper))}
 .cell.wrong{background:color-mix(in srgb,var(--bad) var(--depth),var(--paper))}
-.none{color:var(--quiet);opacity:.9}
+.none{color:var(--quiet)}
 .bars{max-width:720px}
 .weight{display:grid;grid-template-columns:1fr auto;gap:0 1rem;margin:.45rem 0}
 .weight .told{color:var(--quiet);font-variant-numeric:tabular-nums}.weight b{color:var(--ink)}
@@ -114,6 +114,7 @@ grid-template-columns:repeat(auto-fill,minmax(104px,1fr))}
 background:#000;border-radius:3px}
 .gallery .words{display:block;font-size:.85rem;line-height:1.35;margin-top:.35rem}
 .gallery .words>*{display:block}.gallery small{color:var(--quiet)}
+.roomy{display:block;min-width:17rem}
 .note,footer{color:var(--quiet);font-size:.9rem}
 .split{display:flex;height:14px;border-radius:3px;overflow:hidden;gap:2px;margin:.6rem 0 .2rem;
 max-width:720px}

@@ -1,5 +1,6 @@
 """One class of several for each example. Knows no model and no label's text."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from nnsearch.components import NonNegative, Unit
 from nnsearch.errors import DataError, Problem
 from nnsearch.study.spec import Direction
-from nnsearch.tasks.metrics import TOP, Array, class_metrics
+from nnsearch.tasks.metrics import TOP, Array, class_metrics, class_metrics_many
 from nnsearch.tasks.task import Classes, Task
 
 DIRECTIONS: dict[str, Direction] = {
@@ -85,7 +86,26 @@ def classification(
         decode=nn.Softmax(dim=-1),
         metrics=class_metrics,
         directions=DIRECTIONS | OF_MANY_CLASSES if has_top else DIRECTIONS,
+        slopes=None if focal_gamma else _slopes(weights, label_smoothing),
+        metrics_many=class_metrics_many,
     )
+
+
+def _slopes(weights: Tensor, smoothing: float) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The loss is a weighted sum of the classes' log probabilities: its slope has a closed form."""
+    share = smoothing / len(weights)
+    whole = weights.double()
+    table = (1 - smoothing) * torch.diag(whole) + share * whole.expand(len(weights), -1)
+    sums = table.sum(1)
+
+    def slopes(outputs: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        wanted = encoded.expand(outputs.shape[:-1])
+        parts = table.to(outputs)[wanted]
+        logs = torch.log_softmax(outputs, -1)
+        losses = (parts * logs).sum(-1).neg_()
+        return losses, logs.exp_().mul_(sums.to(outputs)[wanted][..., None]).sub_(parts)
+
+    return slopes
 
 
 def _weights(counts: Rows, beta: float, weighing: Weighing) -> Floats:

@@ -80,7 +80,13 @@ def regression(
         decode=Unscale(mean, deviation),
         metrics=_with_pinball(quantile) if loss == "quantile" else number_metrics,
         directions=OF_QUANTILES | DIRECTIONS if loss == "quantile" else DIRECTIONS,
+        slopes=_slopes_of_squares if loss == "squared" else None,
     )
+
+
+def _slopes_of_squares(outputs: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
+    errors = outputs.squeeze(-1) - encoded
+    return errors.square(), 2 * errors[..., None]
 
 
 def _with_pinball(quantile: float) -> Callable[[Array, Array], dict[str, float]]:

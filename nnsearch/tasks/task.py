@@ -32,6 +32,10 @@ class Task(NamedTuple):
     and is exported with the model. `metrics` takes predictions [N, P] and targets [N] as the split
     has them to every metric; `directions` says which way each is better, the default objective
     first.
+
+    Two are there for speed, and only where they give what the others give: `slopes` returns the
+    losses and their derivative by the outputs [..., B, O], without autograd; `metrics_many` takes
+    the predictions of K trials [K, N, P] to the metrics of each.
     """
 
     outputs: int
@@ -40,6 +44,8 @@ class Task(NamedTuple):
     decode: nn.Module
     metrics: Callable[[Array, Array], dict[str, float]]
     directions: dict[str, Direction]
+    slopes: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    metrics_many: Callable[[Array, Array], list[dict[str, float]]] | None = None
 
 
 def target_kind(task: Callable[..., Any]) -> Kind:

@@ -4,7 +4,7 @@ Knows no files, no pruner and no process.
 """
 
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ class Round(NamedTuple):
     snapshot: Callable[[], dict[str, Any]]
 
 
+Array = np.ndarray[Any, Any]
 Run = Generator[Round, Collection[int], None]
 
 
@@ -104,14 +105,15 @@ def _evaluate(course: _Course, taught: Taught) -> dict[int, dict[str, float]]:
     """Every metric of each member after this epoch; what is better than before is kept."""
     found: dict[int, dict[str, float]] = {}
     group = course.group
-    for index, (predictions, loss) in enumerate(predict_all(group) if group.members else ()):
-        member = group.members[index]
-        number, material = member.number, member.material
+    answers = list(predict_all(group)) if group.members else []
+    scores = _metrics(group, [predictions for predictions, _ in answers])
+    for index, (member, (predictions, loss)) in enumerate(zip(group.members, answers, strict=True)):
+        number = member.number
         found[number] = {
             "train/loss": taught.losses[number],
             "valid/loss": loss,
             "lr": taught.rates[number],
-            **valid_metrics(material.task.metrics(predictions, material.valid_raw)),
+            **valid_metrics(scores[index]),
         }
         course.losses[number].append(loss)
         best = course.best.get(number)
@@ -119,6 +121,14 @@ def _evaluate(course: _Course, taught: Taught) -> dict[int, dict[str, float]]:
             arrays = group.weights.values[index].clone(), group.weights.buffers[index].clone()
             course.best[number] = _Best(course.epoch, found[number], predictions, *arrays)
     return found
+
+
+def _metrics(group: Group, predictions: Sequence[Array]) -> list[dict[str, float]]:
+    many = group.members[0].material.task.metrics_many if group.members else None
+    if many is not None:
+        return many(np.stack(predictions), group.material.valid_raw)
+    pairs = zip(group.members, predictions, strict=True)
+    return [each.material.task.metrics(made, each.material.valid_raw) for each, made in pairs]
 
 
 def _finished(course: _Course) -> dict[int, Kept]:

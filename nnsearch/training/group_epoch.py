@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nnsearch.data.batches import batches, order
 from nnsearch.training.group import Group, Member
+from nnsearch.training.material import Material
 
 VALUES_AT_ONCE = 2**18  # inputs of all trials in some steps, to stay in a core's cache
 EVALUATED_AT_ONCE = 2**22
@@ -123,25 +124,34 @@ def _spread(group: Group, valid: Tensor) -> Tensor:
 
 def _step(group: Group, inputs: Tensor, chosen_KB: Tensor) -> Tensor:
     """Forward and backward; each trial's mean loss, and its gradients regularised and clipped."""
-    outputs_KBO = group.net.forward(inputs).detach().requires_grad_()
-    losses_K = _losses(group, outputs_KBO, chosen_KB)
-    (slopes_KBO,) = torch.autograd.grad(losses_K.sum(), outputs_KBO)
-    group.net.backward(slopes_KBO)
-    _regularise(group)
-    return losses_K.detach()
-
-
-def _losses(group: Group, outputs_KBO: Tensor, chosen_KB: Tensor) -> Tensor:
-    found: list[Tensor] = []
-    start = 0
-    for material, alike in groupby((each.material for each in group.members), key=id):
-        del material
-        shared = list(alike)
-        rows, stop = shared[0], start + len(shared)
-        targets = rows.train_targets[chosen_KB[start:stop]]
-        found.append(rows.task.losses(outputs_KBO[start:stop], targets).mean(1))
+    outputs_KBO = group.net.forward(inputs)
+    start, losses, slopes = 0, [], []
+    for shared in _by_material(group.members):
+        stop = start + len(shared)
+        found = _slopes(shared[0].material, outputs_KBO[start:stop], chosen_KB[start:stop])
+        losses.append(found[0].mean(1))
+        slopes.append(found[1])
         start = stop
-    return found[0] if len(found) == 1 else torch.cat(found)
+    slopes_KBO = slopes[0] if len(slopes) == 1 else torch.cat(slopes)
+    group.net.backward(slopes_KBO / chosen_KB.shape[1])
+    _regularise(group)
+    return losses[0] if len(losses) == 1 else torch.cat(losses)
+
+
+def _by_material(members: Sequence[Member]) -> Iterator[list[Member]]:
+    """Members in a row that share a loss."""
+    for _, alike in groupby(members, key=lambda each: id(each.material)):
+        yield list(alike)
+
+
+def _slopes(material: Material, outputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Each example's loss [K, B] and its derivative by the outputs [K, B, O]."""
+    targets = material.train_targets[rows]
+    if material.task.slopes is not None:
+        return material.task.slopes(outputs, targets)
+    leaf = outputs.detach().requires_grad_()
+    losses = material.task.losses(leaf, targets)
+    return losses.detach(), torch.autograd.grad(losses.sum(), leaf)[0]
 
 
 def _regularise(group: Group) -> None:

@@ -104,7 +104,7 @@ def make_home(
     """A fresh mlruns/ with MLflow's schema and nothing else, and the study file beside it."""
     given = {"epochs": 3, "trials": NUM_TRIALS} | options
     (folder / "small.toml").write_text(STUDY.format(model=model, search=search, rate=rate, **given))
-    shutil.copyfile(Path(__file__).with_name("parts.py"), folder / "parts.py")
+    shutil.copyfile(Path(__file__).with_name("faulty.py"), folder / "faulty.py")
     home = folder / "mlruns"
     home.mkdir()
     shutil.copyfile(template(base), home / "mlflow.db")

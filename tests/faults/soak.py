@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-from rig import OURS, complete, end, lost, make_home, num_ended, start, strict, table, workers
+from rig import OURS, complete, end, lost, make_home, num_ended, start, strict, table, workers  # noqa: E402
 
 TRIALS = 200
 HOLD = "import fcntl, sys, time; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); time.sleep(4)"
@@ -90,7 +90,7 @@ def _signal(
 
 def soak(folder: Path, minutes: float, seed: int) -> list[str]:
     """What was lost: nothing, if all is well."""
-    home = make_home(folder, folder, model="parts.py:slow", trials=TRIALS, epochs=4)
+    home = make_home(folder, folder, model="faulty.py:slow", trials=TRIALS, epochs=4)
     draw, until = random.Random(seed), time.monotonic() + 60 * minutes
     before = table(home)
     while time.monotonic() < until and num_ended(home) < TRIALS:

@@ -34,7 +34,7 @@ slow = pytest.mark.slow
 @pytest.fixture
 def long(own_folder: Path, base: Path) -> Path:
     """A study of which each trial takes some seconds, whoever trains it."""
-    return make_home(own_folder, base, model="parts.py:slow", epochs=8)
+    return make_home(own_folder, base, model="faulty.py:slow", epochs=8)
 
 
 @pytest.mark.slow
@@ -153,7 +153,9 @@ def test_ctrl_c_while_it_starts(delay: float, home: Path, base: Path) -> None:
 
 @pytest.mark.slow
 def test_a_stopped_worker_is_given_up_and_never_writes_again(own_folder: Path, base: Path) -> None:
-    home = make_home(own_folder, base, model="parts.py:slow", epochs=4, search="stall_timeout = 15")
+    home = make_home(
+        own_folder, base, model="faulty.py:slow", epochs=4, search="stall_timeout = 15"
+    )
     driver = start(OURS, home, "--workers", "1")
     wait_for(lambda: len(events_of(home, "Epoch")) >= 2)
     (worker,) = workers(driver.pid)

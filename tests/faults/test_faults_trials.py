@@ -41,7 +41,7 @@ def test_a_trial_without_a_finite_loss_fails_and_the_others_do_not(
     own_folder: Path, base: Path
 ) -> None:
     home = make_home(
-        own_folder, base, model="parts.py:broken", search='sampler = "grid"', rate="0.01", trials=4
+        own_folder, base, model="faulty.py:broken", search='sampler = "grid"', rate="0.01", trials=4
     )
     complete(OURS, home)
     assert of_width(home) == {4: ["Finished"], 8: ["Failed"], 16: ["Finished"], 32: ["Finished"]}
@@ -54,7 +54,7 @@ def test_a_trial_without_a_finite_loss_fails_and_the_others_do_not(
 def test_where_every_loss_is_none_the_study_stops_and_says_so_once(
     own_folder: Path, base: Path
 ) -> None:
-    home = make_home(own_folder, base, model="parts.py:broken", trials=20)
+    home = make_home(own_folder, base, model="faulty.py:broken", trials=20)
     code, errors = search(OURS, home, env={"FAULT_ALL": "1"})
     assert code == 5
     assert errors.splitlines()[-1].count("non-finite loss at step 1") == 1
@@ -79,7 +79,7 @@ def test_a_trial_that_needs_too_much_memory_fails_and_is_not_tried_again(
     home = make_home(
         own_folder,
         base,
-        model=f"parts.py:{model}",
+        model=f"faulty.py:{model}",
         search='sampler = "grid"',
         rate="0.01",
         trials=4,
@@ -113,17 +113,17 @@ def test_a_limit_on_memory_is_a_trials_error_and_no_crash(own_folder: Path, base
 def test_a_trial_that_hangs_is_killed_with_its_stacks_and_begun_again(
     own_folder: Path, base: Path
 ) -> None:
-    home = make_home(own_folder, base, model="parts.py:hanging", search="stall_timeout = 15")
+    home = make_home(own_folder, base, model="faulty.py:hanging", search="stall_timeout = 15")
     code, errors = search(OURS, home, env={"FAULT_MARK": str(own_folder / "mark")})
     assert code == 0, errors
-    assert 'parts.py", line' in (home / "studies/small/workers.log").read_text()
+    assert 'faulty.py", line' in (home / "studies/small/workers.log").read_text()
     assert_nothing_lost(home)
 
 
 def test_a_study_of_which_every_trial_fails_alike_stops_after_three(
     own_folder: Path, base: Path
 ) -> None:
-    home = make_home(own_folder, base, model="parts.py:failing", trials=20)
+    home = make_home(own_folder, base, model="faulty.py:failing", trials=20)
     code, errors = search(OURS, home)
     assert code == 5
     assert errors.splitlines()[-1].count("ValueError: the same") == 1
@@ -157,7 +157,7 @@ def flipped(content: bytes) -> bytes:
 def test_a_damaged_checkpoint_is_not_used(
     damage: Callable[[bytes], bytes], which: str, *, own_folder: Path, base: Path
 ) -> None:
-    home = make_home(own_folder, base, model="parts.py:slow", epochs=6)
+    home = make_home(own_folder, base, model="faulty.py:slow", epochs=6)
     driver = start(OURS, home, "--workers", "1")
     wait_for(lambda: len(events_of(home, "Epoch")) >= 3)
     left = workers(driver.pid)
