@@ -107,3 +107,27 @@ def test_the_order_of_keys_does_not_matter() -> None:
     other = load_study(Path("other.toml"), allow_code=True)
     assert fingerprint(other) == fingerprint(load())
     assert list(other.ranges()) == list(load().ranges())
+
+
+@pytest.mark.parametrize(
+    "path", ["task.focal_gamma", "model.mlp.initialiser", "optimizer.sgd.nesterov", "training.l1"]
+)
+def test_an_option_that_came_with_a_later_version_is_no_difference(
+    path: str, repository: Path
+) -> None:
+    digits = repository / "studies" / "digits.toml"
+    new = to_json(load_study(digits))
+    old = json.loads(json.dumps(new))
+    *tables, option = path.split(".")
+    table = old
+    for each in tables:
+        table = table[each]
+    del table[option]
+    assert difference(old, new) == []
+    value = {"task.focal_gamma": 1.0, "training.l1": 0.1}.get(path)
+    if value is not None:
+        table = new
+        for each in tables:
+            table = table[each]
+        table[option] = value
+        assert difference(old, new) == [f"{path}: nothing -> {value}"]

@@ -1,17 +1,27 @@
-"""A study as JSON, what makes its trials comparable, and how two differ. Pure."""
+"""A study as JSON, what makes its trials comparable, and how two differ. Reads no file."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from nnsearch import components
 from nnsearch.study.spec import Choice, Component, IntRange, Range, Space, Study, digest
 
 # None of these changes what a trial is: what it is called, how long and in what order trials are
 # looked for, and where they are trained.
 NOT_COMPARED = ("name", "description", "data.allow_leaky", "allow_code")
 SEARCH_COMPARED = ("search.objective", "search.direction")
-TRAINING_NOT_COMPARED = ("training.device", "training.checkpoint_seconds")
+TRAINING_NOT_COMPARED = ("training.device", "training.checkpoint_seconds", "training.fuse")
+
+# The tables of components, and the kind that each holds.
+KINDS = {
+    "task": "tasks",
+    "model": "models",
+    "optimizer": "optimizers",
+    "schedule": "schedules",
+    "training": "training",
+}
 
 
 def to_json(study: Study) -> dict[str, Any]:
@@ -56,13 +66,15 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What keeps the trials of two resolved studies from being compared, one line each.
 
     A line is such as `model.mlp.width: choice [32, 64] -> choice [32, 128]`; both arguments are
-    what `to_json` returns, or what was read back from a file of it.
+    what `to_json` returns, or what was read back from a file of it. An option that the older study
+    does not know is no difference at its default: it came with a later version.
     """
     before, after = comparable(old), comparable(new)
     return [
         f"{path}: {_show(before, path)} -> {_show(after, path)}"
         for path in dict.fromkeys([*before, *after])
         if _show(before, path) != _show(after, path)
+        and not (path not in before and _is_default(path, new))
     ]
 
 
@@ -70,6 +82,24 @@ def _is_compared(path: str) -> bool:
     if path.startswith("search."):
         return path in SEARCH_COMPARED
     return path not in NOT_COMPARED and path not in TRAINING_NOT_COMPARED
+
+
+def _is_default(path: str, resolved: Mapping[str, Any]) -> bool:
+    """Whether a built-in component has at `path` what it has where the study file is silent."""
+    *tables, option = path.split(".")
+    kind = KINDS.get(tables[0] if tables else "")
+    if kind is None:
+        return False
+    table = resolved[tables[0]]
+    shared = table.get("one_of", [table.get("name", "recipe")])
+    names = tables[1:] or [name for name in shared if isinstance(name, str)]
+    value = comparable(resolved)[path]
+    return all(
+        name in components.BUILTINS[kind]
+        and (found := components.options(components.load(kind, name)).get(option)) is not None
+        and _listed(found.default) == value
+        for name in names
+    )
 
 
 def _options(component: Component) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def whole_picture(tab: Page, path: Path, width: int) -> np.ndarray:
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("study", reported.STUDIES)
 def test_the_page_fits_and_can_be_read(
-    study: str, width: int, scheme: str, home: Path, tab: Page, pictures: Path
+    study: str, width: int, scheme: str, *, home: Path, tab: Page, pictures: Path
 ) -> None:
     show(tab, Home(home).study(study).report, width=width, scheme=scheme)
     assert tab.value("document.documentElement.scrollWidth <= innerWidth")
