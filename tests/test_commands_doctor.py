@@ -84,7 +84,8 @@ def test_a_finished_study_is_in_order_and_nothing_is_written(home: Path, own_fol
             "other values of lr",
         ),
         (
-            "INSERT INTO metrics SELECT key, 1, 1, run_uuid, 2, 0 FROM metrics WHERE key||step = 'lr1'",
+            "INSERT INTO metrics SELECT key, 1, 1, run_uuid, 2, 0 FROM metrics"
+            " WHERE key||step = 'lr1'",
             "has the steps 1, 2, 2 of lr",
         ),
     ],

@@ -13,8 +13,9 @@ from nnsearch import components, events
 from nnsearch.errors import NothingCompletedError, TrialsFailedError
 from nnsearch.events import Asked, Ending, Epoch, Event, Failed, Finished, Pruned, Started
 from nnsearch.search.asking import make_asker
+from nnsearch.search.course import Course, Means
 from nnsearch.search.ledger import Ledger, read_ledger, replay
-from nnsearch.search.loop import Course, Means, search
+from nnsearch.search.loop import search
 from nnsearch.search.pruning import make_judge
 from nnsearch.study.folder import JobFolder, StudyFolder, read_json, write_json
 from nnsearch.study.load import load_study

@@ -13,8 +13,9 @@ from nnsearch.commands.result import Conclusion, Listen, Options, RunResult, Sho
 from nnsearch.events import Event, Failed, Finished, Pruned
 from nnsearch.executors.processes import Processes, processes
 from nnsearch.search.asking import make_asker
+from nnsearch.search.course import Course, Means
 from nnsearch.search.ledger import replay
-from nnsearch.search.loop import Course, Means, search
+from nnsearch.search.loop import search
 from nnsearch.search.pruning import make_judge
 from nnsearch.search.storage import Place, projection
 from nnsearch.study.folder import Home, StudyFolder, read_json

@@ -6,84 +6,24 @@ the suggestions are the same with one worker and with two.
 """
 
 import json
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nnsearch import events
 from nnsearch.crashes import crash_point
 from nnsearch.errors import NothingCompletedError, TrialsFailedError
 from nnsearch.events import Ending, Epoch, Event, Failed, Finished
-from nnsearch.search.asking import Asker
 from nnsearch.search.budget import stop_reason, too_many_failed
+from nnsearch.search.course import Course, Job
 from nnsearch.search.ledger import Ledger, asked, record_batch
-from nnsearch.search.pruning import Judge
-from nnsearch.study.folder import StudyFolder
 from nnsearch.study.holders import disk_error, is_of_the_disk
-from nnsearch.study.spec import Objective, Study, TrialSpec
+from nnsearch.study.spec import TrialSpec
 
 POLL_SECONDS = 0.005
 RETRIES = 2  # of a job whose worker died
 STALLS = 1  # retries of a job that showed no sign of life
 BATCHES_IN_FLIGHT = 2
-
-Plan = Callable[[Sequence[TrialSpec]], list[list[TrialSpec]]]
-Submit = Callable[[str], "Future[None]"]
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What the loop is given to work with.
-
-    `plan` divides a batch into jobs, `write` puts a job into its folder, `submit` runs the job of a
-    folder, at most `slots` at once, and `kill` ends one that shows no sign of life for
-    `stall_seconds`; `listen` is told every event, `project` brings the store up to date.
-    """
-
-    plan: Plan
-    write: Callable[[str, Sequence[TrialSpec]], None]
-    submit: Submit
-    slots: int
-    listen: Callable[[Event], None]
-    project: Callable[[Ledger], None]
-    kill: Callable[["Future[None]"], object] = Future.cancel
-    stall_seconds: float = math.inf
-    clock: Callable[[], float] = time.monotonic
-
-
-@dataclass(slots=True)
-class _Job:
-    """A job under way: its future, how far its events were read, how often it was begun again.
-
-    `alive_at` is its last sign of life on the means' clock: its beginning, or an event.
-    """
-
-    name: str
-    trials: list[int]
-    future: "Future[None] | None" = None
-    offset: int = 0
-    retries: int = 0
-    stalls: int = 0
-    alive_at: float = 0.0
-    is_killed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """One session of a study: its records, its means, and the jobs that are not over."""
-
-    study: Study
-    objective: Objective
-    folder: StudyFolder
-    ledger: Ledger
-    asker: Asker
-    judge: Judge
-    means: Means
-    jobs: dict[str, _Job] = field(default_factory=dict)
-    verdicts: dict[tuple[int, int], bool] = field(default_factory=dict)
 
 
 def search(course: Course, spent_seconds: float = 0.0) -> tuple[str, Finished]:
@@ -192,7 +132,7 @@ def _plan(course: Course, specs: Sequence[TrialSpec]) -> None:
         if not course.folder.job(name).spec.exists():
             course.means.write(name, group)
         course.ledger.jobs.update(dict.fromkeys(numbers, name))
-        course.jobs[name] = _Job(name, numbers)
+        course.jobs[name] = Job(name, numbers)
 
 
 def _jobs_of(
@@ -237,14 +177,14 @@ def _read(course: Course) -> bool:
     return has_news
 
 
-def _take(course: Course, job: _Job, event: Event) -> None:
+def _take(course: Course, job: Job, event: Event) -> None:
     if course.ledger.take(event):
         course.means.listen(event)
     if isinstance(event, Epoch) and event.epoch in course.judge.pruning.rungs:
         _give_verdict(course, job, event.trial, event.epoch)
 
 
-def _give_verdict(course: Course, job: _Job, number: int, epoch: int) -> None:
+def _give_verdict(course: Course, job: Job, number: int, epoch: int) -> None:
     keep = course.verdicts.get((number, epoch))
     if keep is None:
         seen = batch_before(course.ledger, number)
@@ -256,7 +196,7 @@ def _give_verdict(course: Course, job: _Job, number: int, epoch: int) -> None:
     events.append_lines(path, [line], sync=False)
 
 
-def _close(course: Course, job: _Job) -> None:
+def _close(course: Course, job: Job) -> None:
     """A job's worker is through with it: begin it again if it died, else let it go."""
     left = [number for number in job.trials if number not in course.ledger.endings]
     error = job.future.exception() if job.future else None

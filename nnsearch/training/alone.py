@@ -6,6 +6,7 @@ import traceback
 import torch
 
 from nnsearch.events import Ending, Failed, Pruned, Started
+from nnsearch.study.holders import is_of_the_disk
 from nnsearch.study.spec import TrialSpec
 from nnsearch.training import checkpoint
 from nnsearch.training.account import Account, await_verdicts, finish, one_line, record
@@ -19,7 +20,9 @@ def train_alone(trial: TrialSpec, material_of: MaterialOf, account: Account) -> 
         ending = _train(trial, material_of, account)
     except NonFiniteLossError as error:
         ending = Failed(trial.number, time.time(), str(error))
-    except Exception as error:  # noqa: BLE001 - a trial's error is a result: recorded, not raised
+    except Exception as error:
+        if is_of_the_disk(error):
+            raise  # no trial's fault: the study stops until there is room
         ending = Failed(trial.number, time.time(), one_line(error), traceback.format_exc())
     record(account.folder, ending)
     checkpoint.remove(account.folder.trial(trial.number).checkpoint)

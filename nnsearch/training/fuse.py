@@ -12,8 +12,9 @@ from typing import Any
 from nnsearch import components
 from nnsearch.study.spec import TrialSpec, digest
 
-# Above this the weights of all trials leave a core's cache; measured in tests/benchmarks.
-MOST = {"linear": 16, "mlp": 16, "cnn": 4}
+# How many trials of a shape pay in one program on a CPU; tests/benchmarks/README.md has the
+# measurements. Convolutions gain nothing from company, but torch.optim's import is saved.
+MOST = {"linear": 16, "mlp": 16, "cnn": 1}
 
 # Of [training], what all trials of a program have in common.
 SHARED = ("batch_size", "precision", "device")
@@ -34,11 +35,11 @@ def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
 
 
 def shape_params(trial: TrialSpec) -> dict[str, Any]:
-    """Those of the trial's searched values that settle its shape; none where it trains alone.
+    """Those of the trial's searched values that settle its shape; none where company does not pay.
 
     A trial that is drawn with the same ones shares its program.
     """
-    if not can_fuse(trial):
+    if not can_fuse(trial) or MOST[trial.model.name] == 1:
         return {}
     return {path: value for path, value in trial.params.items() if _is_of_shape(path, value)}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from nnsearch.events import Ending, Epoch, Failed, Pruned
 from nnsearch.models.stacked_layer import NotStackableError
+from nnsearch.study.holders import is_of_the_disk
 from nnsearch.study.spec import TrialSpec
 from nnsearch.training import checkpoint
 from nnsearch.training.account import Account, await_verdicts, finish, one_line, record
@@ -36,7 +37,9 @@ def train_together(trials: Sequence[TrialSpec], material_of: MaterialOf, account
     except NotStackableError:
         for trial in trials:
             train_alone(trial, material_of, account)
-    except Exception as error:  # noqa: BLE001 - recorded, once it is known whose error it is
+    except Exception as error:
+        if is_of_the_disk(error):
+            raise  # no trial's fault: the study stops until there is room
         if len(trials) == 1:
             details = traceback.format_exc()
             record(account.folder, Failed(trials[0].number, time.time(), one_line(error), details))

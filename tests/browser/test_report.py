@@ -127,7 +127,7 @@ def test_the_page_fits_and_can_be_read(
     colours = whole_picture(tab, pictures / f"report-{study}-{width}-{scheme}.png", width)
     paper = colours[2, 2].mean()
     assert paper > 0.9 if scheme == "light" else paper < 0.2
-    assert len(np.unique((colours * 255).astype(np.uint8).reshape(-1, 3), axis=0)) > 100
+    assert len(set(map(bytes, colours[::7, ::7].reshape(-1, 3)))) > 20, "not a blank page"
 
 
 @pytest.mark.parametrize("study", reported.STUDIES)

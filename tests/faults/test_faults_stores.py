@@ -100,7 +100,7 @@ def test_a_full_disk_is_named_and_the_study_goes_on_when_there_is_room(
         assert code == 4, errors
         assert "cannot write" in errors.splitlines()[-1]
         assert "No space left on device" in errors.splitlines()[-1]
-        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=2g", str(small)], check=True)
         ballast.unlink()
         complete(OURS, small / "mlruns")
         assert_nothing_lost(small / "mlruns", base)
