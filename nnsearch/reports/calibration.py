@@ -31,12 +31,15 @@ class Bin:
 class Calibration:
     """The bins that hold rows, by rising probability, and the mean gap over all rows (ECE).
 
-    `excess` is how much more was said than was so: positive of a model that is too sure.
+    `excess` is how much more was said than was so, on average over all rows: positive of a model
+    that is too sure. `z` is that in its own deviations if each probability were right, so that it
+    is beyond 1.96 on 5 % of such occasions only (Spiegelhalter, 1986, for calibration as a whole).
     """
 
     bins: tuple[Bin, ...]
     error: float
     excess: float
+    z: float
 
 
 def calibration(chances: Array, came_true: Array, *, num_bins: int = NUM_BINS) -> Calibration:
@@ -58,7 +61,10 @@ def calibration(chances: Array, came_true: Array, *, num_bins: int = NUM_BINS) -
         right = int(true[inside].sum())
         low, high = share_interval(right, count)
         bins.append(Bin(float(said[inside].mean()), right / count, low, high, count))
-    return Calibration(tuple(bins), _error(bins), float(said.mean() - true.mean()))
+    deviation = float(np.sqrt((said * (1 - said)).sum()))
+    surplus = float((said - true).sum())
+    z = surplus / deviation if deviation else 0.0 if not surplus else np.copysign(np.inf, surplus)
+    return Calibration(tuple(bins), _error(bins), surplus / len(said), float(z))
 
 
 def _error(bins: Sequence[Bin]) -> float:

@@ -98,12 +98,14 @@ def _against_baseline(report: Report) -> Iterator[Advice]:
     rival = next((each for each in report.rivals if "baseline" in each.name), None)
     if rival is None or rival.difference is None:
         return
-    found = rival.difference
-    if found.low > 0 or found.high < 0:
+    found, is_more_better = rival.difference, report.objective.direction == "maximize"
+    if (found.low > 0) if is_more_better else (found.high < 0):
         return
+    is_worse = (found.high < 0) if is_more_better else (found.low > 0)
+    how = "is worse than it" if is_worse else "cannot be told from it"
     why = (
-        "On the validation rows the winner cannot be told from it, and a linear model is smaller,"
-        " faster and easier to explain."
+        f"On the validation rows the winner {how}, and a linear model is smaller, faster and"
+        " easier to explain."
     )
     yield Advice("Consider a linear model", why)
 

@@ -1,5 +1,6 @@
 """The top of the page: what won, how sure that is, what it costs, what to do next. Pure."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def _sure(report: Report) -> Iterator[Content]:
                 f"What {tested.num_rows} rows can tell of all rows of their kind: {metric} from"
                 f" {number(ends[0])} to {number(ends[1])} (95 % interval); {wish} is better."
             )
-        yield from tested.notes
+        yield from (each for each in tested.notes if re.search(rf"\b{re.escape(metric)}\b", each))
         if report.num_looks == 1:
             yield "The test rows were looked at once, after this trial had been chosen."
         else:

@@ -23,8 +23,8 @@ PARTS = {"test": "test", "valid": "validation"}
 # Numbers have room in a table of so many classes, colours in a picture of so many.
 MOST_IN_TABLE, MOST_IN_PICTURE = 12, 200
 MOST_CURVES, MOST_POINTS, NUM_PAIRS = 10, 150, 10
-# What is told apart from a calibrated model, and what is not worth a word.
-SMALL_GAP = 0.01
+# A gap of fewer deviations may be chance, and a smaller one is not worth a word.
+RARE, SMALL_GAP = 1.96, 0.01
 
 
 def classes(scored: Scored, labels: Sequence[str]) -> Html:
@@ -223,8 +223,7 @@ def _calibrated(scored: Scored, labels: Sequence[str]) -> Html:
 
 def _sureness(found: Calibration) -> str:
     start = f"The mean gap (ECE) is {found.error:.3f}."
-    is_apart = any(not each.low <= each.said <= each.high for each in found.bins)
-    if not is_apart or abs(found.excess) < SMALL_GAP:
+    if abs(found.z) < RARE or abs(found.excess) < SMALL_GAP:
         return f"{start} No sign that it is too sure, or not sure enough."
     side = "more" if found.excess > 0 else "less"
     return f"{start} On average it says {abs(found.excess):.1%} {side} than is so."

@@ -12,7 +12,7 @@ from nnsearch.reports.panels import scale
 from nnsearch.reports.tables import number
 
 MOST_LINES = 120
-_PARTS = {"train": "line-c", "valid": "line-a"}
+_PARTS = {"train": "line-b", "valid": "line-a"}
 
 
 def curves(report: Report) -> Html:

@@ -71,6 +71,7 @@ path.line-faint:hover,path.thin:hover{opacity:1;stroke-width:3;stroke:var(--ink)
 .fill-a{fill:var(--a);fill-opacity:.75}.fill-right{fill:var(--good)}.fill-wrong{fill:var(--bad)}
 .frame{fill:none;stroke:var(--faint)}
 figure>svg{width:100%;max-width:430px}
+.next{grid-column:1/-1}
 .answer figure>svg{max-width:390px}
 .width-340{display:none}.width-720{display:none}
 @media (max-width:1239px){.width-1180{display:none}.width-720{display:block}}

@@ -60,9 +60,7 @@ def confusion(
     return np.bincount(places, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def classification_report(
-    counts: NDArray[np.int64], labels: Sequence[str]
-) -> dict[str, Any]:
+def classification_report(counts: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
     """scikit-learn's report of the counts [true, predicted], as a JSON object.
 
     What would be divided by nothing, such as the precision of a class that was never predicted, is
