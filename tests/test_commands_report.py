@@ -247,8 +247,9 @@ def test_a_store_that_refuses_the_report_is_a_warning(whole: Path, own_folder: P
     path = Home(home).study("flowers").report
     path.unlink()
     said: list[str] = []
-    other = {"MLFLOW_TRACKING_URI": f"sqlite:///{own_folder / 'other.db'}"}
-    add_report("flowers", Options(home=home, environ=other), said.append)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute("UPDATE experiments SET name = 'trees' WHERE name = 'flowers'")
+    add_report("flowers", Options(home=home), said.append)
     assert said == [f"MLflow has no run of the study 'flowers': its report is only at {path}."]
     assert path.exists()
     (home / "mlflow.db").write_text("no database")

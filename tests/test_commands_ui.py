@@ -100,7 +100,10 @@ def test_it_serves_the_runs_to_this_machine_alone_until_ctrl_c(
     with started(home) as (process, told):
         page, _, query = told["studies"]["flowers"].partition("?")
         assert re.fullmatch(rf"{told['url']}/#/experiments/[1-9]\d*/runs", page)
-        assert parse_qs(query) == BEST_FIRST | {"orderByAsc": ["false"]}
+        assert parse_qs(query) == {
+            "workflowType": ["machine_learning"],
+            "viewStateShareKey": ["nnsearch"],
+        }
         assert b"<title>MLflow" in ask(told["url"])
         assert len(group(told["pid"])) == 2, "the server and its one worker, no job runners"
         (run,) = {path.parent.parent.name for path in home.glob("artifacts/*/*/*/roc.png")} and [
@@ -126,7 +129,7 @@ def test_it_serves_the_runs_to_this_machine_alone_until_ctrl_c(
         ("False", {"orderByAsc": ["true"]}),
     ],
 )
-def test_the_best_run_comes_first_in_either_direction(
+def test_without_a_view_the_best_run_comes_first_in_either_direction(
     greater_is_better: str, order: dict[str, list[str]]
 ) -> None:
     tag = {"key": "mlflow.experiment.primaryMetric.greaterIsBetter", "value": greater_is_better}

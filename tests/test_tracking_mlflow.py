@@ -7,8 +7,9 @@ import math
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -16,9 +17,9 @@ from nnsearch import events
 from nnsearch.errors import StoreError
 from nnsearch.events import Asked, Epoch, Event, Failed, Finished, Pruned, Scalar, Started
 from nnsearch.study.folder import Home, TrialFolder
-from nnsearch.study.spec import Component, Objective, Search, Space, Split, Study
+from nnsearch.study.spec import Component, FloatRange, Objective, Search, Space, Split, Study
 from nnsearch.tracking.mlflow import MlflowListener, mlflow_listener
-from nnsearch.tracking.store import open_store
+from nnsearch.tracking.store import MAX_TAG, VIEW_TAG, open_store, view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -184,7 +185,7 @@ def test_a_study_becomes_one_run_with_one_below_it_for_each_trial(home: Home) ->
     }
     assert one.data.tags["nnsearch.searched"] == "optimizer.lr,model.mlp.width"
     assert (one.info.start_time, one.info.end_time) == (1_700_000_001_000, 1_700_000_001_900)
-    assert one.data.metrics["objective"] == one.data.metrics["best/valid/accuracy"] == 0.4
+    assert one.data.metrics["objective"] == one.data.metrics["when_best/valid/accuracy"] == 0.4
     assert (one.data.metrics["best_epoch"], one.data.metrics["train_seconds"]) == (3, 0.4)
     assert_histories(client, one, 4)
     assert {each.path for each in client.list_artifacts(one.info.run_id)} == {
@@ -225,6 +226,35 @@ def test_the_studys_run_has_the_test_the_facts_and_the_data(home: Home) -> None:
     assert experiment is not None
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert experiment.artifact_location == f"{home.artifacts.as_uri()}/digits"
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_page_of_runs_has_columns_of_what_was_searched(
+    home: Home, direction: Literal["maximize", "minimize"]
+) -> None:
+    objective = Objective("loss", direction)
+    for name in ("lr", "momentum"):
+        optimizer = Space("optimizer", {"sgd": {name: FloatRange(0.1, 0.9), "nesterov": True}})
+        study = replace(STUDY, optimizer=optimizer)
+        open_store(home.mlflow_uri, home.artifacts.as_uri(), study, objective, study_uid="x")
+    experiment = client_of(home).get_experiment_by_name("digits")
+    assert experiment is not None
+    assert json.loads(experiment.tags[VIEW_TAG]) == {
+        "searchFilter": "",
+        "orderByKey": "metrics.`objective`",
+        "orderByAsc": direction == "minimize",
+        "selectedColumns": [
+            *("metrics.`objective`", "metrics.`best_epoch`"),
+            "params.`optimizer.momentum`",
+        ],
+    }, "the study's latest ranges"
+
+
+def test_columns_that_no_tag_can_hold_are_left_out() -> None:
+    options = {f"{'long' * 20}{number}": FloatRange(0.1, 0.9) for number in range(100)}
+    written = view(replace(STUDY, model=Space("model", {"mlp": options})), OBJECTIVE)
+    assert len(written) <= MAX_TAG
+    assert len(json.loads(written)["selectedColumns"]) > 30
 
 
 def test_the_same_events_again_write_nothing(home: Home) -> None:

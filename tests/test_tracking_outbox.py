@@ -1,11 +1,13 @@
 """What the writer does when MLflow does not: wait, warn once, keep and count."""
 
 import contextlib
+import re
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from test_tracking_mlflow import (
@@ -25,6 +27,9 @@ from nnsearch.events import Epoch, Event
 from nnsearch.study.folder import Home, TrialFolder
 from nnsearch.tracking.store import destination, shown
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 __all__ = ["home"]  # a fixture
 
 
@@ -42,6 +47,79 @@ def test_a_locked_database_is_waited_for(home: Home) -> None:
         assert one.pending() > 0
         other.rollback()
     assert runs_of(client_of(home))["trial-0000"].info.status == "FINISHED"
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A store that takes its time for each run, but much less than what counts as no answer."""
+    from mlflow import MlflowClient
+
+    real, seconds = MlflowClient.create_run, 0.2
+
+    def create_run(self: MlflowClient, *args: Any, **kwargs: Any) -> "Run":
+        time.sleep(seconds)
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "create_run", create_run)
+    return seconds
+
+
+def ended_trials(number: int) -> list[Event]:
+    return [event for each in range(number) for event in (*trial_events(each), finished(each))]
+
+
+def test_many_calls_that_are_answered_are_no_trouble(
+    home: Home, monkeypatch: pytest.MonkeyPatch, slow: float
+) -> None:
+    num_trials = 20
+    monkeypatch.setattr("nnsearch.tracking.mlflow.SLOW_SECONDS", num_trials * slow / 2)
+    with listening(home) as one:  # a warning fails it
+        one(asked(num_trials))
+        assert one.flush(60)
+        for event in ended_trials(num_trials):
+            one(event)
+
+
+def test_a_call_without_an_answer_is_warned_of_once(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnsearch.tracking.mlflow.SLOW_SECONDS", 0.2)
+    told: list[str] = []
+    with (
+        contextlib.closing(sqlite3.connect(home.root / "mlflow.db")) as other,
+        listening(home, warn=told.append) as one,
+    ):
+        one(asked(0))
+        assert one.flush(60)
+        other.execute("BEGIN EXCLUSIVE")
+        for event in [*trial_events(0), finished(0)]:
+            one(event)
+        assert not one.flush(1.5)
+        one(asked(1))
+        other.rollback()
+    assert len(told) == 1
+    assert "(no answer; it may be locked)" in told[0]
+
+
+def test_the_end_waits_as_long_as_trials_keep_being_written(
+    home: Home, monkeypatch: pytest.MonkeyPatch, slow: float
+) -> None:
+    num_trials = 20
+    patience = num_trials * slow / 2
+    monkeypatch.setattr("nnsearch.tracking.mlflow.TELL_SECONDS", patience / 4)
+    told: list[str] = []
+    with listening(home, warn=told.append, patience_seconds=patience) as one:
+        one(asked(num_trials))
+        assert one.flush(60)  # what follows is MLflow's time alone
+        for event in ended_trials(num_trials):
+            one(event)
+    said = [re.fullmatch(r"MLflow: (\d+) trials? still to write", each) for each in told]
+    left = [int(each[1]) for each in said if each]
+    assert len(left) == len(told) >= 3
+    assert num_trials >= left[0] > left[-1]
+    assert left == sorted(left, reverse=True)
+    ended = [run.info.status for run in runs_of(client_of(home)).values()]
+    assert ended == ["FINISHED"] * (num_trials + 1)
 
 
 def test_a_run_that_was_deleted_meanwhile_is_named_and_the_rest_is_kept(home: Home) -> None:

@@ -21,7 +21,7 @@ from nnsearch.search.storage import Place, projection
 from nnsearch.study.folder import Home, StudyFolder, read_json
 from nnsearch.study.spec import IntRange, Study, TrialSpec
 from nnsearch.tracking.mlflow import mlflow_listener
-from nnsearch.tracking.store import destination
+from nnsearch.tracking.store import destination, shown
 from nnsearch.training.fuse import plan
 from nnsearch.training.job import Job, run_job, write_job
 
@@ -192,6 +192,6 @@ def _result(
         params=opened.ledger.specs[conclusion.best.trial].params,
         labels=opened.prepared.signature.labels,
         seconds=seconds,
-        tracking_uri=destination(Home(options.home), options.environ)[0],
+        tracking_uri=shown(destination(Home(options.home), options.environ)[0]),
         has_trained=True,
     )

@@ -1,6 +1,7 @@
 """What a person reads at the end of a run, and the JSON document that says the same.
 
-Reads the export's manifest to say what `predict` takes, and nothing else.
+Reads the export's manifest to say what `predict` takes, looks whether there is a report, and
+nothing else.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Any
 from nnsearch.commands.places import MLRUNS
 from nnsearch.commands.result import RunResult
 from nnsearch.reports.tables import duration, number, with_interval
-from nnsearch.study.folder import read_json
+from nnsearch.study.folder import StudyFolder, read_json
 from nnsearch.tracking.store import shown
 
 _DETAIL = " " * 15
@@ -104,6 +105,10 @@ def _next(result: RunResult) -> Iterator[str]:
     # A server of the person's own is where the runs are; `nnsearch ui` would point there too.
     browse = place if place.startswith(("http://", "https://")) else f"nnsearch ui{where}"
     yield "Next"
+    page = StudyFolder(Path(result.folder)).report
+    if page.exists():
+        yield f"  read         {_path(str(page))}"
+        yield f"{_DETAIL}one page about the study: open it in a browser, print it, send it"
     yield f"  browse       {browse}"
     yield f"{_DETAIL}every trial in MLflow, the best first: curves, pictures, files"
     yield f"  list         nnsearch show {result.study}{where}"

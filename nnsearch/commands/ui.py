@@ -25,7 +25,7 @@ from urllib.parse import urlencode
 from nnsearch.commands.places import MLRUNS
 from nnsearch.errors import StoreError, UsageError
 from nnsearch.study.folder import Home
-from nnsearch.tracking.store import destination, shown
+from nnsearch.tracking.store import SHARED_VIEW, VIEW_TAG, destination, shown
 
 PORT, NUM_PORTS = 5000, 50
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 180.0, 10.0, 0.2
@@ -203,14 +203,13 @@ def _pages(url: str) -> dict[str, str]:
 
 
 def _page(url: str, experiment: Mapping[str, Any]) -> str:
-    """The table of an experiment's runs, the best first where its direction is known.
-
-    Only complete trials have an `objective`; MLflow puts runs without one last, either way round.
-    """
+    """The table of an experiment's runs, in the order and with the columns that its study gave."""
     tags = {each["key"]: each["value"] for each in experiment.get("tags", [])}
     # Without a workflow MLflow opens the page of traces, where there is nothing to be seen.
     query = {"workflowType": "machine_learning"}
-    if _GREATER_IS_BETTER in tags:
+    if VIEW_TAG in tags:
+        query["viewStateShareKey"] = SHARED_VIEW
+    elif _GREATER_IS_BETTER in tags:  # written before there were views
         is_ascending = tags[_GREATER_IS_BETTER] == "False"
         query |= {"orderByKey": "metrics.`objective`", "orderByAsc": str(is_ascending).lower()}
     return f"{url}/#/experiments/{experiment['experiment_id']}/runs?{urlencode(query)}"

@@ -12,6 +12,8 @@ from nnsearch.reports.tables import number
 
 PARTS = {"test": "test", "valid": "validation"}
 MOST_DOTS = 1500
+# Errors that differ by no more than rounding have one bar.
+_SAME = 1e-9
 _QUANTILES = {"least": 0.0, "5 %": 0.05, "quarter": 0.25, "middle": 0.5,
               "three quarters": 0.75, "95 %": 0.95, "most": 1.0}  # fmt: skip
 
@@ -76,7 +78,11 @@ def _errors(predicted: Array, true: Array) -> Html:
 
 
 def _bars(errors: Array) -> Html:
-    counts, edges = np.histogram(errors, bins=int(np.clip(len(errors) ** 0.5, 5, 40)))
+    low, high = float(errors.min()), float(errors.max())
+    if high - low <= _SAME * max(abs(low), abs(high)):
+        low, high = low - (abs(low) or 1.0), high + (abs(high) or 1.0)
+    num_bins = int(np.clip(len(errors) ** 0.5, 5, 40))
+    counts, edges = np.histogram(errors, bins=num_bins, range=(low, high))
     ups = scale([0, int(counts.max())], whole=True, most=5)
     shown = [(tick, text) for tick, text in zip(ups.ticks, ups.labels, strict=True) if tick >= 0]
     ups = replace(ups, low=0.0, ticks=tuple(t for t, _ in shown), labels=tuple(s for _, s in shown))

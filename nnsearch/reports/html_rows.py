@@ -18,8 +18,7 @@ from nnsearch.reports.tables import number
 # Of a row with many columns those that are furthest from what is usual are shown first.
 NUM_CELLS = 4
 _ENDS = ("least", "quarter", "middle", "three quarters", "most")
-# A class of fewer than this share of its even part makes the splits worth a look.
-MOST_CLASSES = 40
+MOST_CLASSES, ALMOST = 40, 0.995
 
 
 def mistakes(report: Report) -> Html:
@@ -97,10 +96,15 @@ def _words(each: Mistake, *, has_classes: bool) -> Html:
         told = [tag("span", "said ", answer), tag("span", "is ", truth)]
     else:
         told = [
-            tag("span", "said ", answer, f" ({each.surety:.0%})"),
-            tag("span", "is ", truth, f" ({each.chance or 0:.0%})"),
+            tag("span", "said ", answer, f" ({_percent(each.surety)})"),
+            tag("span", "is ", truth, f" ({_percent(each.chance or 0.0)})"),
         ]
     return tag("span", *told, tag("small", f"row {each.row}"), class_="words")
+
+
+def _percent(chance: float) -> str:
+    # What is not certain is not to be called 100 %.
+    return ">99%" if ALMOST <= chance < 1 else f"{chance:.0%}"
 
 
 def _table(found: Mistakes, *, has_classes: bool) -> list[Html]:

@@ -123,7 +123,8 @@ max-width:720px}
 .audit{padding-left:1.2rem}.error b{color:var(--best)}.warning b{color:var(--warn)}
 @media print{:root{--paper:#fff;--card:#fff;--ink:#000;--quiet:#444;--rule:#bbb;--grid:#ddd;
 --a:#0a5fb0;--b:#b3480a;--c:#14735a;--faint:#8f99a5;--best:#c2185b}
-nav,.skip,summary{display:none}figure,.card,.gallery li{break-inside:avoid}
+nav,.skip,summary{display:none}.page{padding:0}.grid{grid-template-columns:1fr 1fr}
+figure,.card,.gallery li{break-inside:avoid}
 section{break-inside:auto}h2,h3{break-after:avoid}body{font-size:11pt}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}

@@ -9,10 +9,10 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nnsearch.errors import StoreError
-from nnsearch.events import Event
+from nnsearch.events import Ending, Event
 from nnsearch.study.folder import StudyFolder, TrialFolder
 from nnsearch.study.holders import held_by
 from nnsearch.study.spec import Objective, Study
@@ -21,6 +21,7 @@ from nnsearch.tracking.runs import Picture, Subject
 from nnsearch.tracking.store import Store, open_store, shown, sqlite_path
 
 SLOW_SECONDS = 5.0
+TELL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class MlflowListener:
 
     def __call__(self, event: Event) -> None:
         """Take one event, of this session or an earlier one; repeated ones change nothing."""
+        if isinstance(event, Ending):
+            self._outbox.ended.add(event.trial)
         self._outbox.inbox.put(event)
         self._complain()
 
@@ -70,7 +73,8 @@ def mlflow_listener(
     On leaving, everything is delivered and the study's run is `ends_as`, or KILLED where Ctrl-C or
     another exit left, or FAILED after an error; trials that have not ended are KILLED and go on
     when the same events are fed again. Raises StoreError, with how many items are missing, where
-    that takes longer than `patience_seconds`; where an error is on its way already, it only warns.
+    `patience_seconds` pass without one more trial written; where an error is on its way already, it
+    waits a third of that in all, and only warns.
     """
     subject = Subject(study, uid or study.name, objective, facts, dataset, locate, picture, warn)
     outbox = Outbox()
@@ -78,7 +82,8 @@ def mlflow_listener(
     complain = _once(outbox, warn, place)
 
     def connect() -> Store:
-        return open_store(uri, artifacts, study, objective, study_uid=subject.uid)
+        opened = open_store(uri, artifacts, study, objective, study_uid=subject.uid)
+        return replace(opened, waiting_since=outbox.waiting_since)
 
     threading.Thread(
         target=deliver,
@@ -91,11 +96,13 @@ def mlflow_listener(
         yield MlflowListener(outbox, complain)
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        _close(outbox, status, patience_seconds / 3, complain)
+        with _closing(outbox, status):
+            _await(outbox, patience_seconds / 3, complain)
         if not outbox.finished.is_set():
             warn(_missing(outbox, place, folder))
         raise
-    _close(outbox, ends_as, patience_seconds, complain)
+    with _closing(outbox, ends_as):
+        _await_all(outbox, patience_seconds, complain, warn)
     if outbox.bugs:
         raise outbox.bugs[0]
     if outbox.rejected or not outbox.finished.is_set():
@@ -105,15 +112,46 @@ def mlflow_listener(
 _NEXT = "`nnsearch sync` sends what is missing when MLflow takes it again."
 
 
-def _close(
-    outbox: Outbox, status: str, patience_seconds: float, complain: Callable[[], None]
-) -> None:
-    deadline = time.monotonic() + patience_seconds
-    outbox.inbox.put(Close(status, deadline))
+@contextlib.contextmanager
+def _closing(outbox: Outbox, status: str) -> Iterator[None]:
+    """Ask the thread to bring everything to its end, and to give up where the block ends first."""
+    close = Close(status)
+    outbox.inbox.put(close)
+    try:
+        yield
+    finally:
+        close.given_up.set()
+
+
+def _await(outbox: Outbox, seconds: float, complain: Callable[[], None]) -> bool:
+    """Wait until the thread is through; False where it is not after so many seconds."""
+    deadline = time.monotonic() + seconds
     while not outbox.finished.wait(min(0.5, max(0.0, deadline - time.monotonic()))):
         complain()
-        if time.monotonic() >= deadline or outbox.bugs:
+        if outbox.bugs or time.monotonic() >= deadline:
+            return False
+    return True
+
+
+def _await_all(
+    outbox: Outbox,
+    patience_seconds: float,
+    complain: Callable[[], None],
+    warn: Callable[[str], None],
+) -> None:
+    """Wait as long as trials keep being written, and tell now and then how many are left.
+
+    Thousands of short trials can take MLflow minutes longer than their training.
+    """
+    fewest, deadline = outbox.num_unwritten(), time.monotonic() + patience_seconds
+    while not _await(outbox, min(TELL_SECONDS, deadline - time.monotonic()), complain):
+        left = outbox.num_unwritten()
+        if left < fewest:
+            fewest, deadline = left, time.monotonic() + patience_seconds
+        if outbox.bugs or time.monotonic() >= deadline:
             return
+        if left and not outbox.trouble:
+            warn(f"MLflow: {left} {'trial' if left == 1 else 'trials'} still to write")
 
 
 def _missing(outbox: Outbox, place: str, folder: StudyFolder) -> str:
@@ -136,7 +174,7 @@ def _once(outbox: Outbox, warn: Callable[[str], None], place: str) -> Callable[[
     def complain() -> None:
         if warned.is_set():
             return
-        since = outbox.busy_since[:1]
+        since = outbox.waiting_since[:1]
         is_slow = bool(since) and time.monotonic() - since[0] > SLOW_SECONDS
         if outbox.trouble or is_slow:
             warned.set()

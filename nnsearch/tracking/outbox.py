@@ -7,7 +7,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nnsearch.events import Event, Tested
@@ -29,41 +29,34 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The end: what the study's run ends as, and when to give up, on the monotonic clock."""
+    """The end: what the study's run ends as. The driver sets `given_up` when it waits no longer."""
 
     status: str
-    deadline: float
+    given_up: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """What driver and thread share: only the thread writes, but for `inbox`.
+    """What driver and thread share: only the thread writes, but for `inbox` and `ended`.
 
     `open` are trials not yet wholly delivered, `sent` how many epochs of each are, `closed` those
-    that are done with, `rejected` those that MLflow refuses for good. `trouble` holds the reason
-    of the last failure, `busy_since` when the current call to the store began.
+    that are done with, `rejected` those that MLflow refuses for good. `ended` are all trials whose
+    ending was handed over. `trouble` holds the reason of the last failure, `waiting_since` when the
+    call under way began.
     """
 
     inbox: "queue.SimpleQueue[Event | Barrier | Close]" = field(default_factory=queue.SimpleQueue)
     open: dict[int, Trial] = field(default_factory=dict)
     sent: dict[int, tuple[int, float]] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
     closed: set[int] = field(default_factory=set)
     rejected: dict[int, str] = field(default_factory=dict)
     tested: list[Tested] = field(default_factory=list)
     barriers: list[Barrier] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
-    busy_since: list[float] = field(default_factory=list)
+    waiting_since: list[float] = field(default_factory=list)
     bugs: list[BaseException] = field(default_factory=list)
     finished: threading.Event = field(default_factory=threading.Event)
-
-    @contextlib.contextmanager
-    def busy(self, *, grace: float) -> Iterator[None]:
-        """Say since when the store has been at work; `grace` seconds are not held against it."""
-        self.busy_since.append(time.monotonic() + grace)
-        try:
-            yield
-        finally:
-            self.busy_since.clear()
 
     def is_dirty(self, number: int, trial: Trial) -> bool:
         """Whether something of a trial is not delivered."""
@@ -75,6 +68,10 @@ class Outbox:
         """How many trials and events wait for delivery."""
         waiting = sum(self.is_dirty(*pair) for pair in list(self.open.items()))
         return self.inbox.qsize() + waiting + len(self.tested) + len(self.rejected)
+
+    def num_unwritten(self) -> int:
+        """How many trials that have ended are not done with yet; for the driver to ask."""
+        return len(self.ended - self.closed)
 
 
 def deliver(
@@ -95,16 +92,15 @@ def deliver(
     num_failures, not_before = 0, 0.0
     try:
         import_mlflow()
-        while not (outbox.finished.is_set() or (close and time.monotonic() > close.deadline)):
+        while not (outbox.finished.is_set() or (close and close.given_up.is_set())):
             close = _take(outbox, subject, not_before, is_closing=close is not None) or close
             if time.monotonic() < not_before:
                 continue
             try:
-                with outbox.busy(grace=10.0 if store is None else 0.0):
-                    store = store or connect()
-                    _send(outbox, subject, store, 0.0 if close else flush_seconds)
-                    if close:
-                        _finish(outbox, store, close.status, clock())
+                store = store or connect()
+                _send(outbox, subject, store, 0.0 if close else flush_seconds)
+                if close:
+                    _finish(outbox, store, close.status, clock())
                 num_failures = 0
                 outbox.trouble.clear()
             except Exception as error:

@@ -73,7 +73,8 @@ def write_trial(store: Store, subject: Subject, trial: Trial) -> None:
 
 def interrupt_run(store: Store, uid: str, *, at: float) -> None:
     """Mark the run of a trial that has not ended as KILLED; it goes on when the study does."""
-    tag(store.client, store.runs[uid].id, {"nnsearch.state": "interrupted"})
+    with store.calling() as client:
+        tag(client, store.runs[uid].id, {"nnsearch.state": "interrupted"})
     _terminate(store, uid, "KILLED", at=at, state="interrupted")
 
 
@@ -87,10 +88,12 @@ def open_parent(store: Store, subject: Subject, *, at: float) -> Run:
     if run is None:
         run = _create(store, subject, PARENT, tags=tags, name=study.name, at=at)
     else:
-        tag(store.client, run.id, tags)
+        with store.calling() as client:
+            tag(client, run.id, tags)
     if run.status != "RUNNING":
         _reopen(store, PARENT)
-    log_dataset(store.client, run.id, subject.dataset)
+    with store.calling() as client:
+        log_dataset(client, run.id, subject.dataset)
     store.runs[PARENT] = replace(store.runs[PARENT], is_described=True)
     return store.runs[PARENT]
 
@@ -109,7 +112,8 @@ def write_tested(store: Store, subject: Subject, tested: Tested) -> None:
         "nnsearch.test_rows": str(tested.num_rows),
         "nnsearch.tested_at": repr(tested.at),
     }
-    log(store.client, run.id, metrics=as_metrics(metrics, at=tested.at), tags=tags)
+    with store.calling() as client:
+        log(client, run.id, metrics=as_metrics(metrics, at=tested.at), tags=tags)
     store.runs[PARENT] = replace(run, tested_at=tags["nnsearch.tested_at"])
 
 
@@ -154,7 +158,8 @@ def _open_run(store: Store, subject: Subject, trial: Trial, parent: Run) -> Run:
         name = f"trial-{asked.trial:04d}"
         run = _create(store, subject, asked.uid, tags=tags, name=name, at=trial.at)
     if run.status != "RUNNING":
-        tag(store.client, run.id, {"nnsearch.state": "running"})
+        with store.calling() as client:
+            tag(client, run.id, {"nnsearch.state": "running"})
         _reopen(store, asked.uid)
     return store.runs[asked.uid]
 
@@ -167,9 +172,10 @@ def _create(
         run = find(store, uid, subject.uid, subject.objective)
     if run is None:
         store.doubtful.add(uid)
-        made = store.client.create_run(
-            store.experiment_id, start_time=milliseconds(at), tags=tags, run_name=name
-        )
+        with store.calling() as client:
+            made = client.create_run(
+                store.experiment_id, start_time=milliseconds(at), tags=tags, run_name=name
+            )
         run = Run(made.info.run_id, made.info.artifact_uri, state=tags.get("nnsearch.state", ""))
         crash_point("A3")
     store.runs[uid] = run
@@ -179,13 +185,15 @@ def _create(
 
 def _reopen(store: Store, uid: str) -> None:
     run = store.runs[uid]
-    store.client.update_run(run.id, status="RUNNING")
+    with store.calling() as client:
+        client.update_run(run.id, status="RUNNING")
     store.runs[uid] = replace(run, status="RUNNING", state="")
 
 
 def _terminate(store: Store, uid: str, status: str, *, at: float, state: str = "") -> None:
     run = store.runs[uid]
-    store.client.set_terminated(run.id, status, end_time=milliseconds(at))
+    with store.calling() as client:
+        client.set_terminated(run.id, status, end_time=milliseconds(at))
     store.runs[uid] = replace(run, status=status, state=state)
 
 
@@ -199,12 +207,14 @@ def _write_values(store: Store, trial: Trial, run: Run) -> None:
     last = as_metrics(closing_metrics(trial), at=trial.ending.at) if trial.ending else []
     *full, rest = whole_epochs(fresh, room=BATCH - len(last))
     for epochs in full:
-        log(store.client, run.id, metrics=history(epochs))
+        with store.calling() as client:
+            log(client, run.id, metrics=history(epochs))
         run.steps.update(each.epoch for each in epochs)
     changed = renamed({*wanted, *(name for each in fresh for name in each.metrics)})
     if changed:
         tags["nnsearch.names"] = json.dumps(changed)[:8000]
-    log(store.client, run.id, metrics=[*history(rest), *last], params=wanted, tags=tags)
+    with store.calling() as client:
+        log(client, run.id, metrics=[*history(rest), *last], params=wanted, tags=tags)
     run.steps.update(each.epoch for each in rest)
     store.runs[trial.asked.uid] = replace(run, is_described=True)
 
@@ -220,6 +230,7 @@ def _write_files(store: Store, subject: Subject, trial: Trial, run: Run) -> None
                 contents[name] = folder.root / name
         contents |= _pictures(subject, trial, folder)
     if contents:
+        # Not `calling`: large files take their time on a slow line.
         upload = store.client.log_artifacts
         write_artifacts(run.artifact_uri, contents, upload=lambda filled: upload(run.id, filled))
 

@@ -5,10 +5,12 @@ MLflow is imported here and in `runs`, within functions, so that it loads in the
 
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 PARENT = ""
 FINAL_STATES = frozenset({"complete", "pruned", "failed"})
+# The view of an experiment's runs that MLflow's page opens with; a link names it as `SHARED_VIEW`.
+SHARED_VIEW = "nnsearch"
+VIEW_TAG = f"mlflow.sharedViewState.{SHARED_VIEW}"
+MAX_TAG = 5000  # of MLflow 2; later ones take more
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -62,12 +68,23 @@ class Store:
     """An open store: the study's experiment, and its runs by trial uid (`PARENT`: the study's).
 
     `doubtful` are uids whose run was asked for without an answer: look before asking again.
+    `waiting_since` holds when the call under way began, on the monotonic clock.
     """
 
     client: "MlflowClient"
     experiment_id: str
     runs: dict[str, Run]
     doubtful: set[str] = field(default_factory=set)
+    waiting_since: list[float] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def calling(self) -> Iterator["MlflowClient"]:
+        """The client for one call, whose answer is waited for meanwhile."""
+        self.waiting_since.append(time.monotonic())
+        try:
+            yield self.client
+        finally:
+            self.waiting_since.clear()
 
 
 def destination(home: Home, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -143,13 +160,36 @@ def find(store: Store, uid: str, study_uid: str, objective: Objective) -> Run | 
     return None
 
 
+def view(study: Study, objective: Objective) -> str:
+    """The table of runs as MLflow shows it: the best first, with a column a searched parameter.
+
+    Without columns named MLflow shows neither the objective nor what was searched. Only complete
+    trials have an `objective`; MLflow puts runs without one last, either way round.
+    """
+    columns = ["metrics.`objective`", "metrics.`best_epoch`"]
+    columns += [f"params.`{slug(name)}`" for name in study.ranges()]
+    state = {
+        "searchFilter": "",
+        "orderByKey": columns[0],
+        "orderByAsc": objective.direction == "minimize",
+        "selectedColumns": columns,
+    }
+    while len(written := json.dumps(state)) > MAX_TAG:
+        columns.pop()
+    return written
+
+
 def _experiment(client: "MlflowClient", artifacts: str, study: Study, objective: Objective) -> str:
     found = client.get_experiment_by_name(study.name)
+    shared = view(study, objective)
     if found is not None:
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
+        if found.tags.get(VIEW_TAG) != shared:
+            client.set_experiment_tag(found.experiment_id, VIEW_TAG, shared)
         return str(found.experiment_id)
     tags = {
+        VIEW_TAG: shared,
         "mlflow.experimentKind": "custom_model_development",
         "mlflow.experiment.primaryMetric.name": slug(objective.key),
         "mlflow.experiment.primaryMetric.greaterIsBetter": str(objective.direction == "maximize"),

@@ -123,8 +123,10 @@ def closing_metrics(trial: Trial) -> dict[str, float]:
     if isinstance(ending, Finished):
         metrics["objective"] = ending.value
         metrics["best_epoch"] = ending.epoch
+        # A name that sorts last: MLflow shows the groups of a run's charts by name, and these are
+        # bars of one value where the others are curves.
         best = {name: value for name, value in ending.metrics.items() if "/" in name}
-        metrics.update({f"best/{name}": value for name, value in best.items()})
+        metrics.update({f"when_best/{name}": value for name, value in best.items()})
     if trial.started and trial.started.num_parameters:
         metrics["num_parameters"] = trial.started.num_parameters
     return metrics

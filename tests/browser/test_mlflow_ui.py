@@ -96,17 +96,32 @@ def assert_is_drawn(picture: np.ndarray) -> None:
 def test_the_link_opens_every_run_the_best_first(seen: Seen) -> None:
     complete = best_first(seen)
     (failed,) = set(range(finished.NUM_TRIALS)) - set(complete)
-    address = seen.server.pages["flowers"]
-    for direction, order in {"true": complete, "false": complete[::-1]}.items():
-        asked = address.replace("orderByAsc=true", f"orderByAsc={direction}")
-        seen.page.open(asked, until="document.body.innerText.includes('matching runs')")
-        seen.page.wait(f"document.body.innerText.includes('{name(failed)}')")
-        text = seen.page.text()
-        shown = re.findall(r"trial-\d{4}", text)
-        assert shown == [*map(name, order), name(failed)], "without an objective: the last"
-        assert "Sort: objective" in text
-        assert f"{finished.NUM_TRIALS + 1} matching runs" in text, "and the study's own run"
-        assert_is_drawn(seen.picture(f"runs-ascending-{direction}"))
+    seen.page.open(
+        seen.server.pages["flowers"], until="document.body.innerText.includes('matching runs')"
+    )
+    seen.page.wait(f"document.body.innerText.includes('{name(failed)}')")
+    text = seen.page.text()
+    assert re.findall(r"trial-\d{4}", text) == [
+        *map(name, complete),
+        name(failed),  # without an objective: the last
+    ]
+    assert "Sort: objective" in text
+    assert f"{finished.NUM_TRIALS + 1} matching runs" in text, "and the study's own run"
+    assert_is_drawn(seen.picture("runs"))
+
+
+def test_the_link_opens_columns_of_the_objective_and_of_what_was_searched(seen: Seen) -> None:
+    rows = {row.trial: row for row in show("flowers", seen.home).trials}
+    best = rows[best_first(seen)[0]]
+    seen.page.open(
+        seen.server.pages["flowers"],
+        until=f"document.body.innerText.includes('{name(best.trial)}')",
+    )
+    names = "[...document.querySelectorAll('.ag-header-cell')].map(each => each.innerText.trim())"
+    seen.page.wait(f"{names}.includes('model.width')")
+    headers = seen.page.value(names)
+    assert {"objective", "best_epoch", "model.width"} <= set(headers)
+    assert "optimizer.lr" not in headers, "it was not searched"
 
 
 def test_the_metrics_of_a_run_are_curves_over_its_epochs(seen: Seen) -> None:
@@ -115,6 +130,9 @@ def test_the_metrics_of_a_run_are_curves_over_its_epochs(seen: Seen) -> None:
     # The charts of valid/ lie below the first screen, where MLflow draws nothing.
     search = "document.querySelector('input[placeholder=\"Search metric charts\"]')"
     seen.page.open(address, until=search)
+    seen.page.wait("document.body.innerText.includes('when_best/valid')")
+    groups = re.findall(r"^([a-z_/]+) \(\d+\)$", seen.page.text(), re.MULTILINE)
+    assert groups[:4] == ["train", "valid", "when_best/train", "when_best/valid"], "curves first"
     seen.page.value(f"{search}.focus()")
     seen.page.call("Input.insertText", text="^valid/")
     # Each chart keeps what it draws: Plotly's x and y, and the key in MLflow's own history.

@@ -1,0 +1,40 @@
+"""What a session of a study hands on as its result."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from finished import copied, finished
+
+from nnsearch import events
+from nnsearch.commands.opening import open_study
+from nnsearch.commands.result import Conclusion, Options
+from nnsearch.commands.session import _result
+from nnsearch.events import Finished
+from nnsearch.study.folder import Home
+from nnsearch.study.load import load_study
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished(tmp_path_factory.getbasetemp())
+
+
+def test_the_result_that_is_stored_has_no_password(whole: Path, own_folder: Path) -> None:
+    home = copied(whole, own_folder)
+    study = load_study(whole / "flowers.toml", allow_code=True)
+    opened = open_study(study, Home(home).study("flowers"))
+    best = next(each for each in opened.ledger.endings.values() if isinstance(each, Finished))
+    tested = events.Tested(best.trial, 0.0, {}, {}, 1)
+    server = {"MLFLOW_TRACKING_URI": "https://me:secret@tracking.example"}
+    result = _result(
+        opened,
+        Options(home=home, environ=server),
+        "trials",
+        Conclusion(best, tested, 1, None, "", ""),
+        seconds=1.0,
+    )
+    written = json.dumps(asdict(result))
+    assert "secret" not in written
+    assert "https://me:***@tracking.example" in written
