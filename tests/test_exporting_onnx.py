@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nnsearch import components
 from nnsearch.errors import IntegrityError, UsageError
 from nnsearch.exporting.onnx import require
-from nnsearch.exporting.parity import parity
+from nnsearch.exporting.parity import parity, torch_predictions
 from nnsearch.exporting.predictor import Predictor
 
 export = components.load("exporters", "onnx")
@@ -171,6 +171,15 @@ def test_the_tolerance_is_relative_to_large_predictions(
         return
     with pytest.raises(IntegrityError, match="in 256 of 256 rows"):
         parity(number_predictor(shift, scale), path, rows(256))
+
+
+def test_a_prediction_near_zero_is_measured_by_its_columns_scale(tmp_path: Path) -> None:
+    given = rows(64)
+    model = number_predictor(0.0, 1e3)
+    wanted = torch_predictions(model, given)
+    centre = float(np.median(wanted))
+    path = export(number_predictor(-centre, 1e3), given[:2], tmp_path)
+    assert parity(number_predictor(-centre + 1e-4, 1e3), path, given) <= 2e-4
 
 
 @pytest.mark.parametrize("shift", [float("nan"), float("inf"), -float("inf")])

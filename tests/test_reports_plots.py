@@ -173,6 +173,14 @@ def test_regression_pictures_of_none_one_and_many_rows(num_rows: int) -> None:
         assert len(plots.png(draw(rows[:, None] * 1e9, rows))) < 60_000
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-300, 1e-15, 1e-6])
+@pytest.mark.parametrize("level", [0.0, 1.0, 1e9])
+def test_errors_that_are_all_but_equal_have_a_picture(spread: float, level: float) -> None:
+    true = np.full(50, level)
+    predicted = true + np.linspace(0, spread, 50)
+    assert plots.png(plots.residuals(predicted[:, None], true))
+
+
 def test_best_so_far_names_each_study_and_its_best(written: list[str]) -> None:
     curves = {"tpe": [0.5, 0.75], "none": [], "failed": [float("nan")] * 3}
     plots.png(plots.best_so_far(curves, metric="accuracy", direction="maximize"))

@@ -19,11 +19,14 @@ def parity(
     """The largest absolute difference between ONNX Runtime and torch over raw rows [N, *shape].
 
     The rows go through both as one batch, and the first alone, for a batch of one is what a
-    server sees most. Raises IntegrityError where a prediction y of torch and the exported one
-    differ by more than `tolerance` x max(1, |y|), or where one of them alone is not finite.
+    server sees most. Raises IntegrityError where a prediction of torch and the exported one differ
+    by more than `tolerance` x the largest absolute prediction of its column, or 1, for rounding is
+    relative to a target's scale and not to a value that is 0 by chance; or where one of them alone
+    is not finite.
     """
     require("onnxruntime")
     session = standalone.open_session(model_path.read_bytes())
+    scale = _scale(torch_predictions(predictor, inputs))
     largest = 0.0
     for rows in (inputs, inputs[:1]):
         wanted = torch_predictions(predictor, rows)
@@ -33,7 +36,6 @@ def parity(
                 f"{model_path} returns shape {exported.shape} where torch returns {wanted.shape}."
             )
         difference = _differences(exported, wanted)
-        scale = np.where(np.isfinite(wanted), np.maximum(1.0, np.abs(wanted)), 1.0)
         is_far = difference > tolerance * scale
         if is_far.any():
             raise IntegrityError(
@@ -52,6 +54,13 @@ def torch_predictions(predictor: nn.Module, inputs: np.ndarray) -> np.ndarray:
         predictions = predictor(torch.from_numpy(np.array(inputs)).to(device))
     array: np.ndarray = predictions.cpu().numpy()
     return array
+
+
+def _scale(predictions: np.ndarray) -> np.ndarray:
+    """The largest finite absolute value of each column [P], at least 1."""
+    sizes = np.where(np.isfinite(predictions), np.abs(predictions), 0.0)
+    largest: np.ndarray = sizes.max(axis=0, initial=1.0)
+    return largest
 
 
 def _differences(exported: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -261,7 +261,12 @@ def _look(number: int) -> tuple[str, bool]:
 
 
 def _histogram(drawn: Figure, frame: Frame, errors: NDArray[np.float64]) -> None:
-    counts, edges = np.histogram(errors, bins=min(40, max(5, int(len(errors) ** 0.5))))
+    low, high = (float(errors.min()), float(errors.max())) if len(errors) else (0.0, 1.0)
+    # NumPy wants bins that floats can tell apart.
+    room = max(1e-9, 1e-9 * max(abs(low), abs(high)))
+    ends = (low, high) if high - low > room else (low - room, high + room)
+    num_bins = min(40, max(5, int(len(errors) ** 0.5)))
+    counts, edges = np.histogram(errors, bins=num_bins, range=ends)
     ups = scale([0, int(counts.max(initial=1))], whole=True)
     made = panel(
         drawn, frame, scale(edges.tolist(), most=4), ups, x_label=_ERROR,

@@ -131,8 +131,9 @@ def test_the_metrics_of_a_run_are_curves_over_its_epochs(seen: Seen) -> None:
     search = "document.querySelector('input[placeholder=\"Search metric charts\"]')"
     seen.page.open(address, until=search)
     seen.page.wait("document.body.innerText.includes('when_best/valid')")
-    groups = re.findall(r"^([a-z_/]+) \(\d+\)$", seen.page.text(), re.MULTILINE)
-    assert groups[:4] == ["train", "valid", "when_best/train", "when_best/valid"], "curves first"
+    text = seen.page.text()
+    groups = re.findall(r"^([a-z_/]+)\s*\(\d+\)", text, re.MULTILINE)
+    assert groups[:4] == ["train", "valid", "when_best/train", "when_best/valid"], text
     seen.page.value(f"{search}.focus()")
     seen.page.call("Input.insertText", text="^valid/")
     # Each chart keeps what it draws: Plotly's x and y, and the key in MLflow's own history.
