@@ -17,7 +17,7 @@ from nnsearch.commands.doctor import Diagnosis, as_text, doctor
 from nnsearch.commands.places import sole_driver
 from nnsearch.study.folder import Home
 
-TWICE = "INSERT INTO metrics SELECT key, 1, 1, run_uuid, 2, 0 FROM metrics WHERE key || step = 'lr1'"
+TWICE = "INSERT INTO metrics SELECT key, 1, 1, run_uuid, 2, 0 FROM metrics WHERE key||step = 'lr1'"
 OF_TRIAL = " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'nnsearch.trial' AND value = ?)"
 
 
