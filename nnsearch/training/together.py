@@ -51,7 +51,8 @@ def train_together(trials: Sequence[TrialSpec], material_of: MaterialOf, account
 def _train_apart(trials: Sequence[TrialSpec], material_of: MaterialOf, account: Account) -> None:
     """One after another: one of them has an error, or together they need too much memory.
 
-    What was recorded of their epochs is recorded again, with the same numbers.
+    What was recorded of their epochs is recorded again, with the same numbers, and an error that
+    comes again is its trial's.
     """
     checkpoint.remove(account.folder.checkpoint)
     ended = account.ended()

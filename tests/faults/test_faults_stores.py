@@ -77,7 +77,7 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
         ["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)], capture_output=True, check=False
     )
     if done.returncode != 0:
-        pytest.skip("may not mount")
+        pytest.skip(f"no right to mount a file system: {done.stderr.decode().strip()}")
     try:
         yield
     finally:
