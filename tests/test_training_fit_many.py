@@ -284,6 +284,20 @@ def test_a_group_goes_on_from_a_snapshot_bit_for_bit(
         assert all(torch.equal(each, other.weights[name]) for name, each in kept.weights.items())
 
 
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_images_of_several_channels_are_read_as_alone(digits: Classroom, model: str) -> None:
+    changes: list[dict[str, Any]] = [{"model": MODELS[model]}, {"optimizer__lr": 0.1}]
+    trials = trials_of(digits, changes, model=MODELS[model], training__epochs=2)
+    materials = Materials(digits, DOUBLE)
+    grey = materials(trials[0])
+    colored: dict[str, Any] = {
+        name: torch.cat([image, image.flip(3), 1 - image], 1).to(memory_format=torch.channels_last)
+        for name, image in (("train", grey.train), ("valid", grey.valid))
+    }
+    materials.made = {str(trials[0].task): replace(grey, **colored)}
+    assert_equal(trials, materials)
+
+
 def test_trials_of_two_shapes_make_no_group(digits: Classroom) -> None:
     changes: list[dict[str, Any]] = [{"model__width": width} for width in (8, 9)]
     materials = Materials(digits, torch.float32)

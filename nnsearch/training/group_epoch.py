@@ -102,8 +102,9 @@ def _gather(group: Group, chosen_SKB: Tensor) -> Tensor:
     num_steps, num_trials, size = chosen_SKB.shape
     train = group.material.train
     if not group.takes_images:
-        flat = train.flatten(1).index_select(0, chosen_SKB.flatten())
-        return flat.view(num_steps, num_trials, size, -1)
+        # Flattened after the choice: images with the channels last would be copied as a whole.
+        picked = train.index_select(0, chosen_SKB.flatten())
+        return picked.reshape(num_steps, num_trials, size, -1)
     # [N, H, W, C] is how images with the channels last lie in memory.
     lying = train.permute(0, 2, 3, 1)
     chosen = chosen_SKB.transpose(1, 2).flatten()
