@@ -1,6 +1,8 @@
 """One ONNX file of a predictor, and whether it says what torch says."""
 
 import logging
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -112,6 +114,21 @@ def test_nothing_is_said_and_nothing_stays_changed(
     assert logging.getLogger("torch.onnx").level == level
     after = made.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_an_ordinary_model_goes_the_quick_way(tmp_path: Path) -> None:
+    program = (
+        "import sys; from test_exporting_onnx import export, predictor, rows; from pathlib import "
+        "Path; export(predictor(), rows(2), Path(sys.argv[1])); print('onnxscript' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
 
 
 def test_a_model_that_cannot_be_traced_is_a_usage_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from nnsearch.exporting.standalone import MODEL
 from nnsearch.study.folder import write_whole
 
 MIN_EXAMPLES = 2
+TRACED_OPSET = 20  # the last that torch's older exporter writes
 Opset = Annotated[int, Ge(18), Le(23)]
 
 # What torch says here is about its own insides: torchvision is absent, a pytree is deprecated.
@@ -33,11 +35,12 @@ def onnx(predictor: nn.Module, example: np.ndarray, folder: Path, *, opset: Opse
     this machine stays in the file, so that equal weights give equal bytes. Raises UsageError where
     a package is missing or the predictor holds something that ONNX cannot express.
     """
-    require("onnx", "onnxscript")
+    require("onnx")
     if len(example) < MIN_EXAMPLES:
         raise UsageError("an export needs an example of two rows.", f"It has {len(example)}.")
     module = copy.deepcopy(predictor).to("cpu").eval()
-    model = _without_traces(_model_proto(module, torch.from_numpy(np.array(example)), opset))
+    rows = torch.from_numpy(np.array(example))
+    model = _without_traces(_traced(module, rows, opset) or _exported(module, rows, opset))
     path = folder / MODEL
     content: bytes = model.SerializeToString(deterministic=True)
     write_whole(path, lambda temporary: temporary.write_bytes(content))
@@ -53,7 +56,53 @@ def require(*packages: str) -> None:
         raise UsageError(message, "Type: pip install 'nnsearch[export]'")
 
 
-def _model_proto(module: nn.Module, example: torch.Tensor, opset: int) -> Any:
+def _traced(module: nn.Module, example: torch.Tensor, opset: int) -> Any:
+    """The model by torch's older exporter, a twentieth of the newer one's time, or None.
+
+    It records what one call does, so a branch or a batch size would be written down as this call
+    took it. None is returned where torch warns of the first or other batches show the second.
+    """
+    import onnx as onnx_package
+
+    if opset > TRACED_OPSET:
+        return None
+    with _quiet(), torch.no_grad(), tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+        try:
+            traced = _trace(module, example)
+            if traced is None:
+                return None
+            torch.onnx.export(
+                traced,
+                (example,),
+                file.name,
+                input_names=["inputs"],
+                output_names=["predictions"],
+                dynamic_axes={"inputs": {0: "batch"}, "predictions": {0: "batch"}},
+                opset_version=opset,
+                dynamo=False,
+            )
+        except Exception:  # noqa: BLE001 - the newer exporter can do more, and says what is wrong
+            return None
+        return onnx_package.load(file.name)
+
+
+def _trace(module: nn.Module, example: torch.Tensor) -> Any:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")  # as an error it would come out of C++ as something else
+        traced = torch.jit.trace(module, (example,), check_trace=False)
+    if any(each.category.__name__ == "TracerWarning" for each in caught):
+        return None
+    batches = (example[:1], torch.cat([example, example[:1]]))
+    is_free = all(_is_alike(traced(batch), module(batch)) for batch in batches)
+    return traced if is_free else None
+
+
+def _is_alike(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return first.shape == second.shape and torch.allclose(first, second, equal_nan=True)
+
+
+def _exported(module: nn.Module, example: torch.Tensor, opset: int) -> Any:
+    require("onnxscript")
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import re
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from nnsearch.errors import UsageError
 from nnsearch.study.folder import Home
 from nnsearch.study.spec import Objective, Study
+from nnsearch.tracking.schema import make_tables, write_ahead
 from nnsearch.tracking.trials import slug
 
 if TYPE_CHECKING:
@@ -137,11 +137,11 @@ def open_store(
     path = sqlite_path(uri)
     with _alone_in(path.parent if path else None):
         if path and not path.exists():
-            _make_schema(path)
+            make_tables(path)
         client = MlflowClient(tracking_uri=uri)
         experiment_id = _experiment(client, artifacts, study, objective)
         if path:
-            _write_ahead(path)
+            write_ahead(path)
     runs: dict[str, Run] = {}
     for found in _tagged(client, experiment_id, f"tags.`nnsearch.study_uid` = '{study_uid}'"):
         uid = found.data.tags.get("nnsearch.trial_uid", PARENT)
@@ -249,23 +249,3 @@ def _alone_in(folder: Path | None) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _make_schema(path: Path) -> None:
-    """Make the database beside its place and move it there whole.
-
-    A kill amid its dozens of migrations would leave one that no MLflow opens again.
-    """
-    from mlflow import MlflowClient
-
-    for stale in path.parent.glob(f".{path.name}.*"):
-        stale.unlink(missing_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
-    draft.replace(path)
-
-
-def _write_ahead(path: Path) -> None:
-    """Let readers, such as the MLflow UI, read while we write; the file remembers it."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL").fetchone()
