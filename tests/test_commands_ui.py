@@ -106,11 +106,11 @@ def test_it_serves_the_runs_to_this_machine_alone_until_ctrl_c(
         }
         assert b"<title>MLflow" in ask(told["url"])
         assert len(group(told["pid"])) == 2, "the server and its one worker, no job runners"
-        (run,) = {path.parent.parent.name for path in home.glob("artifacts/*/*/*/roc.png")} and [
-            next(home.glob("artifacts/flowers/*/artifacts/roc.png")).parts[-3]
+        (run,) = {path.parent.parent.name for path in home.glob("artifacts/*/*/*/roc.svg")} and [
+            next(home.glob("artifacts/flowers/*/artifacts/roc.svg")).parts[-3]
         ]
-        png = ask(f"{told['url']}/get-artifact?path=roc.png&run_uuid={run}")
-        assert png == next(home.glob(f"artifacts/flowers/{run}/artifacts/roc.png")).read_bytes()
+        picture = ask(f"{told['url']}/get-artifact?path=roc.svg&run_uuid={run}")
+        assert picture == next(home.glob(f"artifacts/flowers/{run}/artifacts/roc.svg")).read_bytes()
         for name in ("evil.com", "10.0.0.1:5000", "127.0.0.1:1"):
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 ask(f"{told['url']}/api/2.0/mlflow/experiments/get?experiment_id=0", Host=name)

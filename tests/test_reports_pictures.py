@@ -27,7 +27,7 @@ EPOCHS = [
     for each in range(1, 6)
 ]
 LABELS = [str(each) for each in range(10)]
-PNG = b"\x89PNG\r\n\x1a\n"
+SVG = b"<svg xmlns="
 
 
 def made(
@@ -50,14 +50,14 @@ def test_a_classifier_gets_every_artifact(num_classes: int) -> None:
     labels = [f"class {each}" for each in range(num_classes)]
     found = made(predictions, targets, labels)
     assert set(found) == {
-        "learning_curves.png", "confusion_matrix.png", "confusion_matrix.json",
-        "classification_report.json", "classification_report.txt", "roc.png",
-        "precision_recall.png",
+        "learning_curves.svg", "confusion_matrix.svg", "confusion_matrix.json",
+        "classification_report.json", "classification_report.txt", "roc.svg",
+        "precision_recall.svg",
     }  # fmt: skip
     for name, content in found.items():
         if isinstance(content, bytes):
-            assert name.endswith(".png")
-            assert content.startswith(PNG)
+            assert name.endswith(".svg")
+            assert content.startswith(SVG)
         elif isinstance(content, dict):
             assert json.loads(json.dumps(content, allow_nan=False)) == content
     matrix = found["confusion_matrix.json"]
@@ -69,12 +69,12 @@ def test_a_classifier_gets_every_artifact(num_classes: int) -> None:
 def test_a_regressor_gets_its_own() -> None:
     targets = np.linspace(0, 1, 30)
     found = made(targets[:, None].astype(np.float32), targets, [])
-    assert set(found) == {"learning_curves.png", "residuals.png", "predicted_true.png"}
-    assert all(isinstance(each, bytes) and each.startswith(PNG) for each in found.values())
+    assert set(found) == {"learning_curves.svg", "residuals.svg", "predicted_true.svg"}
+    assert all(isinstance(each, bytes) and each.startswith(SVG) for each in found.values())
 
 
 def test_without_predictions_there_are_still_the_curves() -> None:
-    assert set(made(np.empty((0, 10)), np.empty(0, int), LABELS)) == {"learning_curves.png"}
+    assert set(made(np.empty((0, 10)), np.empty(0, int), LABELS)) == {"learning_curves.svg"}
     assert histories([], objective_key="valid/f1", kept_epoch=1) == {}
 
 
@@ -142,24 +142,24 @@ def test_the_same_trial_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.bench
-def test_a_confusion_matrix_takes_at_most_30_ms() -> None:
+def test_a_confusion_matrix_takes_at_most_5_ms() -> None:
     predictions, targets = rows(10)
     counts = confusion(predictions.argmax(axis=1), targets, 10)
-    plots.png(plots.confusion_matrix(counts, LABELS))
+    plots.svg(plots.confusion_matrix(counts, LABELS))
     found = []
     for _ in range(20):
         start = time.process_time()
-        plots.png(plots.confusion_matrix(counts, LABELS))
+        plots.svg(plots.confusion_matrix(counts, LABELS))
         found.append(time.process_time() - start)
     median = float(np.median(found))
     print(f"confusion matrix of 10 classes: {median * 1000:.1f} ms CPU")  # noqa: T201
-    assert median <= 0.030
+    assert median <= 0.005
 
 
-def test_reports_load_no_pyplot_no_scikit_learn_and_no_sibling() -> None:
+def test_pictures_load_no_plotting_library_and_no_sibling() -> None:
     probe = (
         "import sys, nnsearch.reports.pictures, nnsearch.reports.statistics;"
-        "bad = {'matplotlib.pyplot', 'sklearn', 'scipy.stats', 'torch', 'optuna', 'mlflow',"
+        "bad = {'matplotlib', 'PIL', 'sklearn', 'scipy.stats', 'torch', 'optuna', 'mlflow',"
         " 'nnsearch.tracking', 'nnsearch.search'} & set(sys.modules); assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", probe], check=True)

@@ -4,9 +4,8 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnsearch.commands.compare_budget import Family, alike
 from nnsearch.commands.compare_records import Compared, predictions_of
-from nnsearch.events import Finished
-from nnsearch.reports.statistics import best_so_far
 from nnsearch.study.folder import write_whole
 from nnsearch.study.spec import digest
 from nnsearch.tasks.metrics import confusion
@@ -22,16 +21,17 @@ def draw(studies: Sequence[Compared], home: Path) -> tuple[Path, ...]:
     """
     folder = home / "compare" / _name([each.name for each in studies])
     drawn: dict[str, bytes] = {}
-    for group in _groups(studies, lambda each: (each.record["data"], each.objective)):
-        drawn[_file("best_so_far", group, studies)] = _curves(group)
+    for families in alike(studies):
+        group = [each for family in families for each in family.members]
+        drawn[_file("best_so_far", group, studies)] = _curves(families)
     classified = [each for each in studies if each.labels]
     for group in _groups(classified, lambda each: each.labels):
         if picture := _matrices(group):
             drawn[_file("confusion_matrices", group, studies)] = picture
     for each in studies:
         if not each.labels and (picture := _against_true(each)):
-            drawn[f"predicted_true_{each.name}.png"] = picture
-    for stale in folder.glob("*.png"):
+            drawn[f"predicted_true_{each.name}.svg"] = picture
+    for stale in folder.glob("*.svg"):
         if stale.name not in drawn:
             stale.unlink()
     for name, content in drawn.items():
@@ -48,7 +48,7 @@ def _name(names: Sequence[str]) -> str:
 
 def _file(what: str, group: Sequence[Compared], studies: Sequence[Compared]) -> str:
     """The plain name where one picture holds all studies, else with the first of the group."""
-    return f"{what}.png" if len(group) == len(studies) else f"{what}_{group[0].name}.png"
+    return f"{what}.svg" if len(group) == len(studies) else f"{what}_{group[0].name}.svg"
 
 
 def _groups(
@@ -60,22 +60,18 @@ def _groups(
     return list(found.values())
 
 
-def _curves(group: Sequence[Compared]) -> bytes:
-    from nnsearch.reports.plots import best_so_far as curves_figure
-    from nnsearch.reports.plots import png
+def _curves(group: Sequence[Family]) -> bytes:
+    from nnsearch.reports.budget_curves import budget_curves
+    from nnsearch.reports.plots import svg
 
-    objective = group[0].objective
-    curves = {}
-    for each in group:
-        endings = each.ledger.in_order()
-        values = [one.value if isinstance(one, Finished) else None for one in endings]
-        curves[each.name] = best_so_far(values, objective.direction)
-    return png(curves_figure(curves, metric=objective.key, direction=objective.direction))
+    objective = group[0].members[0].objective
+    courses = {each.name: each.courses for each in group}
+    return svg(budget_curves(courses, metric=objective.key, direction=objective.direction))
 
 
 def _matrices(group: Sequence[Compared]) -> bytes | None:
     """On test rows where all have looked at them, else on validation rows."""
-    from nnsearch.reports.plots import confusion_matrices, png
+    from nnsearch.reports.plots import confusion_matrices, svg
 
     of_test = all(each.tested is not None for each in group)
     labels = group[0].labels
@@ -86,16 +82,16 @@ def _matrices(group: Sequence[Compared]) -> bytes | None:
             predictions, targets = found
             title = f"{each.name}: {'test' if of_test else 'validation'}"
             matrices[title] = confusion(predictions.argmax(axis=1), targets, len(labels))
-    return png(confusion_matrices(matrices, labels)) if matrices else None
+    return svg(confusion_matrices(matrices, labels)) if matrices else None
 
 
 def _against_true(study: Compared) -> bytes | None:
-    from nnsearch.reports.plots import png, predicted_against_true
+    from nnsearch.reports.plots import predicted_against_true, svg
 
     found = predictions_of(study, of_test=study.tested is not None)
     if found is None:
         return None
-    return png(predicted_against_true(*found, name=study.record["signature"]["target"]))
+    return svg(predicted_against_true(*found, name=study.record["signature"]["target"]))
 
 
 def _write(path: Path, content: bytes) -> None:

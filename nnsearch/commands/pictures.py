@@ -14,7 +14,7 @@ def picture(
     labels: Sequence[str], objective: Objective, folder: TrialFolder, epochs: Sequence[Epoch]
 ) -> Mapping[str, bytes | str | dict[str, Any]]:
     """Every picture and table of a complete trial, by the name that its artifact gets."""
-    from nnsearch.reports.pictures import pictures  # matplotlib takes a second that is not due yet
+    from nnsearch.reports.pictures import pictures
 
     with np.load(folder.predictions) as stored:
         predictions, targets = stored["predictions"], stored["targets"]

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nnsearch.reports.canvas import (
@@ -11,6 +10,7 @@ from nnsearch.reports.canvas import (
     SMALL,
     TEXT,
     TITLE,
+    Figure,
     Floats,
     Words,
     boxes,

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from nnsearch.reports.canvas import (
@@ -14,6 +12,7 @@ from nnsearch.reports.canvas import (
     QUIET,
     SMALL,
     TEXT,
+    Figure,
     Floats,
     Words,
     stroke,
@@ -82,10 +81,7 @@ def scale(
         low, high = low - room, high + room
     margin = (high - low) * 0.04
     low, high = low - margin, high + margin
-    locator = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10], integer=whole)
-    ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
-    if whole:
-        ticks = [tick for tick in ticks if tick == round(tick)]
+    ticks = _round_ticks(low, high, most=most, whole=whole)
     return Scale(low, high, tuple(ticks), tuple(tick_labels(ticks)))
 
 
@@ -143,6 +139,18 @@ def tick_labels(ticks: Iterable[float]) -> list[str]:
             if all(near):
                 return ["0" if float(text) == 0 else text.replace("-", MINUS) for text in texts]
     return [_short(tick) for tick in ticks]
+
+
+def _round_ticks(low: float, high: float, *, most: int, whole: bool) -> list[float]:
+    """Multiples, between the ends, of the smallest 1, 2, 2.5 or 5 x 10^n that makes few gaps."""
+    rough = (high - low) / most
+    power = 10.0 ** np.floor(np.log10(rough))
+    steps = [part * power for part in (1, 2, 2.5, 5, 10)]
+    if whole:
+        steps = [max(1.0, np.ceil(each)) for each in steps]
+    step = next((each for each in steps if each >= rough), steps[-1])
+    first, last = int(np.ceil(low / step)), int(np.floor(high / step))
+    return [float(place * step) for place in range(first, last + 1)]
 
 
 def _log_scale(low: float, high: float) -> Scale:

@@ -24,7 +24,7 @@ def pictures(
     objective_key: str,
     kept_epoch: int,
 ) -> dict[str, Artifact]:
-    """Every artifact of a completed trial, by file name: PNG bytes, text, or a JSON object.
+    """Every artifact of a completed trial, by file name: SVG bytes, text, or a JSON object.
 
     `predictions` [N, P] and `targets` [N] are those of the validation split. With `labels` the
     targets are class indices and the predictions probabilities; without, both are numbers.
@@ -49,7 +49,7 @@ def histories(
     if not epochs:
         return {}
     drawn = plots.learning_curves(epochs, objective_key=objective_key, kept_epoch=kept_epoch)
-    return {"learning_curves.png": plots.png(drawn)}
+    return {"learning_curves.svg": plots.svg(drawn)}
 
 
 def confusion(
@@ -112,12 +112,12 @@ def _of_classes(
     roc = plots.roc_curves(predictions, targets, labels)
     precision_recall = plots.precision_recall_curves(predictions, targets, labels)
     return {
-        "confusion_matrix.png": plots.png(plots.confusion_matrix(counts, labels)),
+        "confusion_matrix.svg": plots.svg(plots.confusion_matrix(counts, labels)),
         "confusion_matrix.json": {"labels": list(labels), "counts": counts.tolist()},
         "classification_report.json": report,
         "classification_report.txt": report_text(report),
-        "roc.png": plots.png(roc),
-        "precision_recall.png": plots.png(precision_recall),
+        "roc.svg": plots.svg(roc),
+        "precision_recall.svg": plots.svg(precision_recall),
     }
 
 
@@ -125,6 +125,6 @@ def _of_numbers(
     predictions: NDArray[np.floating], targets: NDArray[np.floating]
 ) -> dict[str, Artifact]:
     return {
-        "residuals.png": plots.png(plots.residuals(predictions, targets)),
-        "predicted_true.png": plots.png(plots.predicted_against_true(predictions, targets)),
+        "residuals.svg": plots.svg(plots.residuals(predictions, targets)),
+        "predicted_true.svg": plots.svg(plots.predicted_against_true(predictions, targets)),
     }

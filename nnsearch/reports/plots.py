@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nnsearch.events import Epoch
@@ -14,6 +13,7 @@ from nnsearch.reports.canvas import (
     SMALL,
     TITLE,
     Drawn,
+    Figure,
     Legend,
     Words,
     boxes,
@@ -21,9 +21,9 @@ from nnsearch.reports.canvas import (
     figure,
     legend,
     lines,
-    png,
     readable,
     stroke,
+    svg,
     width_of,
     write,
 )
@@ -37,11 +37,11 @@ __all__ = [
     "confusion_matrices",
     "confusion_matrix",
     "learning_curves",
-    "png",
     "precision_recall_curves",
     "predicted_against_true",
     "residuals",
     "roc_curves",
+    "svg",
 ]
 
 _BINARY, _MAX_CLASSES = 2, 10

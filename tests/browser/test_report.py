@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib.image
 import numpy as np
 import pytest
 import reported
 from devtools import FLAGS, Page, page
+from PIL import Image
 
 from nnsearch.study.folder import Home
 
@@ -109,7 +109,7 @@ def whole_picture(tab: Page, path: Path, width: int) -> np.ndarray:
     clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
     shot = tab.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
     path.write_bytes(base64.b64decode(shot["data"]))
-    colours: np.ndarray = matplotlib.image.imread(path)[..., :3]
+    colours: np.ndarray = np.asarray(Image.open(path).convert("RGB")) / 255
     return colours
 
 
