@@ -2,12 +2,33 @@
 
 import os
 import signal
+import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import pytest
 
-from nnsearch.executors.launch import environments, reap, start, visible_gpus
+from nnsearch.executors import launch
+from nnsearch.executors.launch import (
+    ForkServer,
+    environments,
+    fork_server,
+    reap,
+    start,
+    visible_gpus,
+)
+from nnsearch.executors.processes import processes
+
+
+def imported(module: str) -> bool:
+    return module in sys.modules
+
+
+def parent() -> int:
+    return os.getppid()
 
 
 @pytest.mark.parametrize(
@@ -59,17 +80,63 @@ def test_the_number_of_threads_is_in_the_environment(tmp_path: Path) -> None:
     assert "CUDA_VISIBLE_DEVICES" not in environment
 
 
-def test_a_worker_leaves_when_the_socket_closes() -> None:
-    worker = start(os.environ, warm="", log=2)
-    assert worker.process.poll() is None
+@pytest.fixture(params=["pidfd", "pipe"])
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
+    """A fork server, also in a Python that was built for a kernel without pidfds."""
+    if request.param == "pipe":
+        program = (
+            "import os, sys; del os.pidfd_open; from nnsearch.executors.forkserver import main; "
+            "main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])"
+        )
+        monkeypatch.setattr(launch, "PROGRAM", ("-c", program))
+    with fork_server(warm="") as started:
+        yield started
+
+
+def test_a_worker_leaves_when_the_socket_closes(server: ForkServer) -> None:
+    worker = start(server, {}, log=2)
+    assert not wait([worker.sentinel], 0.2)
+    worker.connection.send_bytes(b"")
     worker.connection.close()
-    assert worker.process.wait(5) == 1
-    assert worker.pidfd is not None
-    os.close(worker.pidfd)
+    assert wait([worker.sentinel], 5)
+    assert reap(replace(worker, connection=Connection(os.dup(worker.sentinel))), patience=5) == 1
 
 
-def test_reaping_waits_as_long_as_told_then_kills() -> None:
-    worker = start(os.environ, warm="", log=2)
+def test_reaping_waits_as_long_as_told_then_kills(server: ForkServer) -> None:
+    worker = start(server, {}, log=2)
     begin = time.monotonic()
     assert reap(worker, patience=0.3) == -signal.SIGKILL
     assert 0.25 < time.monotonic() - begin < 2
+
+
+def test_workers_end_with_their_server(server: ForkServer) -> None:
+    workers = [start(server, {}, log=2) for _ in range(2)]
+    server.process.kill()
+    for each in workers:
+        assert wait([each.sentinel], 5)
+        assert reap(each, patience=1) == -signal.SIGKILL
+    with pytest.raises(OSError, match=r"ended|Broken pipe|reset"):
+        start(server, {}, log=2)
+
+
+def test_a_worker_shares_what_the_server_imported() -> None:
+    with fork_server(warm="numpy") as server, processes(workers=2, server=server) as pool:
+        assert pool.submit(imported, "numpy").result(20)
+        assert pool.submit(parent).result(20) == server.process.pid
+    with processes(workers=1) as pool:
+        assert not pool.submit(imported, "numpy").result(20)
+
+
+def test_waiting_for_a_server_can_be_given_up(tmp_path: Path) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(60)")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    sys.path.insert(0, str(tmp_path))
+    try:
+        server = launch.start_server(environment, warm="slow_to_import")
+    finally:
+        sys.path.remove(str(tmp_path))
+    begin = time.monotonic()
+    with pytest.raises(InterruptedError):
+        start(server, {}, log=2, is_over=lambda: time.monotonic() - begin > 0.3)
+    launch.stop_server(server)
+    assert time.monotonic() - begin < 5

@@ -67,8 +67,8 @@ def workers_of(driver: int, *, count: int) -> list[int]:
     """The process ids of its workers, as soon as there are `count` (one has no name at first)."""
     end = time.monotonic() + 2
     while True:
-        children = psutil.Process(driver).children()
-        pids = [each.pid for each in children if "nnsearch.executors.worker" in each.cmdline()]
+        servers = psutil.Process(driver).children()
+        pids = [each.pid for server in servers for each in server.children() if is_alive(each.pid)]
         if len(pids) == count or time.monotonic() > end:
             assert len(pids) == count
             return pids
@@ -270,15 +270,19 @@ def test_a_worker_that_died_takes_its_children_along_and_is_replaced_at_once(
     assert wait_until_gone([grandchild], 1) == []
 
 
-def test_a_kernel_without_pidfd_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "pidfd_open")
+def test_a_killed_fork_server_is_replaced_and_its_jobs_fail_as_if_their_workers_had_died() -> None:
     with processes(workers=2) as pool:
-        pid = pool.submit(os.getpid).result(10)
-        for fn in (sys.exit, os._exit):
-            with pytest.raises(WorkerDiedError, match="exit code 3"):
-                pool.submit(fn, 3).result(10)
-        assert pool.submit(os.getpid).result(10) != pid
-    assert workers_of(os.getpid(), count=0) == []
+        first = pool.submit(os.getppid).result(10)
+        doomed = [pool.submit(time.sleep, 60) for _ in range(2)]
+        for each in doomed:
+            wait_until_running(each)
+        os.kill(first, signal.SIGKILL)
+        for each in doomed:
+            with pytest.raises(WorkerDiedError, match="SIGKILL"):
+                each.result(5)
+        again = {pool.submit(os.getppid).result(10) for _ in range(4)}
+        assert len(again) == 1
+        assert first not in again
 
 
 def test_kill_ends_a_running_job_and_leaves_its_stack_in_the_log(tmp_path: Path) -> None:

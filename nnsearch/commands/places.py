@@ -2,12 +2,13 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from nnsearch.errors import StoreError, UsageError
+from nnsearch.errors import DataError, StoreError, StudyError, UsageError
 from nnsearch.study.folder import Home, StudyFolder
 
 STUDIES = Path("studies")
@@ -58,7 +59,31 @@ def sole_driver(folder: StudyFolder) -> Iterator[None]:
                 f"study '{folder.root.name}' is being run by process {holder}.",
                 "Wait for it, or stop it and type the same command.",
             ) from None
+        if not os.fstat(file.fileno()).st_nlink:  # `no_trace` removed it meanwhile
+            message = f"study '{folder.root.name}' was refused by another process just now."
+            raise StoreError(message, "Type the same command again.")
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextmanager
+def no_trace(folder: StudyFolder) -> Iterator[None]:
+    """Where an input is refused, remove what was made for it; what is recorded stays.
+
+    The caller holds the study's lock.
+    """
+    before = set(folder.data.glob("*"))
+    try:
+        yield
+    except (StudyError, DataError):
+        is_recorded = folder.spec.exists()
+        made = set(folder.data.glob("*")) - before if is_recorded else {folder.root}
+        for each in made:
+            shutil.rmtree(each, ignore_errors=True)
+        if not is_recorded:
+            for parent in (folder.root.parent, folder.root.parent.parent):
+                with suppress(OSError):  # it holds something else
+                    parent.rmdir()
+        raise

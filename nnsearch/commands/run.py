@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nnsearch.commands.places import sole_driver
+from nnsearch.commands.places import no_trace, sole_driver
 from nnsearch.commands.result import Options, RunResult, Show, request_of, stored_result
 from nnsearch.study.folder import Home, write_json
 from nnsearch.study.holders import disk_named
@@ -30,16 +30,20 @@ def run(
     done = stored_result(path, options)
     if done is not None:
         return done
-    study = _load(path, options)
-    folder = Home(options.home).study(study.name)
-    with sole_driver(folder), disk_named(folder.root):
-        # torch, Optuna and MLflow take seconds to import: neither a finished study needs them nor
-        # one that another driver has in its hands.
-        from nnsearch.commands.session import carry_out
+    from nnsearch.executors.launch import fork_server
 
-        request = request_of(path, options)
-        result = carry_out(study, options, show=show, warn=warn)
-        write_json(folder.result, asdict(result) | {"request": request})
+    # The server imports torch for the workers while this process reads the study.
+    with fork_server(warm="nnsearch.training.job") as server:
+        study = _load(path, options)
+        folder = Home(options.home).study(study.name)
+        with sole_driver(folder), no_trace(folder), disk_named(folder.root):
+            # torch, Optuna and MLflow take seconds to import: neither a finished study needs them
+            # nor one that another driver has in its hands.
+            from nnsearch.commands.session import carry_out
+
+            request = request_of(path, options)
+            result = carry_out(study, options, server, show=show, warn=warn)
+            write_json(folder.result, asdict(result) | {"request": request})
     from nnsearch.commands.report import add_report
 
     add_report(study.name, options, warn)

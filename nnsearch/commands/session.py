@@ -11,6 +11,7 @@ from nnsearch.commands.opening import Opened, facts, open_study, remove_drafts
 from nnsearch.commands.pictures import picture
 from nnsearch.commands.result import Conclusion, Listen, Options, RunResult, Show
 from nnsearch.events import Event, Failed, Finished, Pruned
+from nnsearch.executors.launch import ForkServer
 from nnsearch.executors.processes import Processes, processes
 from nnsearch.search.asking import make_asker
 from nnsearch.search.course import Course, Means
@@ -29,17 +30,23 @@ from nnsearch.training.job import Job, run_job, write_job
 def carry_out(
     study: Study,
     options: Options,
+    server: ForkServer,
     *,
     show: Show | None,
     warn: Callable[[str], None],
 ) -> RunResult:
-    """Search, choose, look at the test split once, export. The caller holds the study's lock."""
+    """Search, choose, look at the test split once, export. The caller holds the study's lock.
+
+    `server` forks the workers, and has imported `training.job`, or soon will have.
+    """
     folder = Home(options.home).study(study.name)
     began = time.monotonic()
     log = folder.workers_log
     with (
         _tidied(folder),
-        processes(workers=options.workers, warm="nnsearch.training.job", log=log) as executor,
+        processes(
+            workers=options.workers, warm="nnsearch.training.job", log=log, server=server
+        ) as executor,
     ):
         opened = open_study(study, folder)
         findings = (f"{each.message} {each.hint}" for each in opened.prepared.findings)

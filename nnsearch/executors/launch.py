@@ -1,44 +1,58 @@
-"""Start one worker process and see it to its end. Knows nothing of jobs."""
+"""Start worker processes and see each to its end. Knows nothing of jobs."""
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+PROGRAM = ("-m", "nnsearch.executors.forkserver")
+STDERR = 2
 MAX_CPU_WORKERS = 8
 REAP_SECONDS = 10.0
+LOOK_SECONDS = 0.1
+SLOTS_OWN = ("CUDA_VISIBLE_DEVICES",)  # what differs from worker to worker
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForkServer:
+    """The process that forks workers, and the driver's end of its socket."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Worker:
-    """A worker process, the driver's end of its socket, and what becomes readable when it ends."""
+    """A worker process, the driver's end of its socket, and what can be read once it has ended."""
 
-    process: subprocess.Popen[bytes]
+    pid: int
     connection: Connection
-    pidfd: int | None
-
-    @property
-    def sentinel(self) -> Connection | int:
-        """The pidfd; where the kernel has none the socket, which the end closes as well."""
-        return self.connection if self.pidfd is None else self.pidfd
+    sentinel: int
+    server: ForkServer
 
 
-def start(environment: Mapping[str, str], *, warm: str, log: int) -> Worker:
-    """Start a worker whose output, standard and error, goes to the descriptor `log`.
+def start_server(
+    environment: Mapping[str, str], *, warm: str = "", log: int = STDERR
+) -> ForkServer:
+    """Start a fork server, which imports the module `warm` before its first worker.
 
-    The worker is killed when the calling *thread* ends. It has a session of its own, so Ctrl-C on
-    the driver's terminal does not reach it even before it can ignore it. It finds modules where
-    this process does, but not in the working folder, and never imports the caller's `__main__`.
+    What is printed meanwhile, standard output and error, goes to the descriptor `log`.
+
+    It is killed, and its workers are, when the calling *thread* ends. It has a session of its own,
+    so Ctrl-C on the driver's terminal reaches neither it nor them. They find modules where this
+    process does, but not in the working folder, and never import the caller's `__main__`. Returns
+    at once; what cannot be imported, each worker says in its log.
     """
-    ours, theirs = socket.socketpair()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        arguments = ["-P", "-u", "-m", "nnsearch.executors.worker"]
+        arguments = ["-P", "-u", *PROGRAM]
         try:
             process = subprocess.Popen(  # noqa: S603 - our own module, no shell
                 [sys.executable, *arguments, str(theirs.fileno()), str(os.getpid()), warm],
@@ -52,27 +66,88 @@ def start(environment: Mapping[str, str], *, warm: str, log: int) -> Worker:
         except BaseException:
             ours.close()
             raise
-    return Worker(process, Connection(ours.detach()), _pidfd(process.pid))
+    return ForkServer(process, ours)
+
+
+def stop_server(server: ForkServer) -> None:
+    """End a fork server, and with it whatever workers it still has."""
+    server.process.kill()
+    server.process.wait(REAP_SECONDS)
+    server.control.close()
+
+
+@contextmanager
+def fork_server(*, warm: str) -> Iterator[ForkServer]:
+    """A fork server for workers of one thread each, started ahead of its first worker."""
+    server = start_server(environments(os.environ, workers=1, threads=1)[0], warm=warm)
+    try:
+        yield server
+    finally:
+        stop_server(server)
+
+
+def start(
+    server: ForkServer,
+    environment: Mapping[str, str],
+    *,
+    log: int,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Worker:
+    """Have a worker forked whose output, standard and error, goes to the descriptor `log`.
+
+    What `environment` has besides the server's own is set in the worker. Waits until the server is
+    through with its import. Raises OSError where the server has ended, or `is_over` meanwhile.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            pid, sentinel = _forked(server, environment, (theirs.fileno(), log), is_over)
+    except BaseException:
+        ours.close()
+        raise
+    return Worker(pid, Connection(ours.detach()), sentinel, server)
+
+
+def _forked(
+    server: ForkServer,
+    environment: Mapping[str, str],
+    descriptors: tuple[int, int],
+    is_over: Callable[[], bool],
+) -> tuple[int, int]:
+    request = pickle.dumps(("fork", dict(environment)))
+    socket.send_fds(server.control, [request], descriptors)
+    while not wait([server.control], LOOK_SECONDS):
+        if is_over():
+            raise InterruptedError("no worker is wanted any more")
+    reply, received, _, _ = socket.recv_fds(server.control, 1 << 10, 1)
+    if not received:
+        raise ConnectionResetError("the fork server has ended")
+    return int(pickle.loads(reply)), received[0]  # noqa: S301 - from our own server
 
 
 def terminate(worker: Worker, number: signal.Signals) -> None:
     """Send a signal to a worker that has not been reaped, and to all it started."""
     with suppress(ProcessLookupError):
-        os.killpg(worker.process.pid, number)
+        os.killpg(worker.pid, number)
 
 
 def reap(worker: Worker, *, patience: float) -> int:
     """Give a worker `patience` seconds to end, kill what is left, return the exit code.
 
-    The group is killed before the worker is reaped, while nobody else can have its number.
+    The group is killed before the worker is reaped, while nobody else can have its number. Where
+    its server has ended, the kernel has killed the worker.
     """
     wait([worker.sentinel], patience)
     terminate(worker, signal.SIGKILL)
-    returncode = worker.process.wait(REAP_SECONDS)
+    wait([worker.sentinel], REAP_SECONDS)
     worker.connection.close()
-    if worker.pidfd is not None:
-        os.close(worker.pidfd)
-    return returncode
+    os.close(worker.sentinel)
+    try:
+        worker.server.control.send(pickle.dumps(("reap", worker.pid)))
+        reply = worker.server.control.recv(1 << 10)
+    except OSError:
+        reply = b""
+    return int(pickle.loads(reply)) if reply else -signal.SIGKILL  # noqa: S301 - our own server
 
 
 def environments(
@@ -113,10 +188,3 @@ def visible_gpus(environ: Mapping[str, str], devices: Path = Path("/dev")) -> li
 
 def _module_path() -> str:
     return os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-
-
-def _pidfd(pid: int) -> int | None:
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return None

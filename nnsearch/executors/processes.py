@@ -1,8 +1,9 @@
 """Jobs in long-lived worker processes of this machine. Knows nothing of what a job does.
 
 One thread, the dispatcher, starts the workers, hands out jobs and takes in the answers; nobody else
-touches them. It lives as long as the context does, which matters because the kernel kills a worker
-when the thread that started it ends: workers die with the driver, whatever happened to it.
+touches them. It lives as long as the context does, which matters because the kernel kills a fork
+server, and so its workers, when the thread that started it ends: they die with the driver, whatever
+happened to it.
 """
 
 import os
@@ -25,12 +26,22 @@ from annotated_types import Ge
 from nnsearch.components import Count
 from nnsearch.errors import UsageError
 from nnsearch.executors.executor import WorkerDiedError
-from nnsearch.executors.launch import Worker, environments, reap, start, terminate
+from nnsearch.executors.launch import (
+    SLOTS_OWN,
+    STDERR,
+    ForkServer,
+    Worker,
+    environments,
+    reap,
+    start,
+    start_server,
+    stop_server,
+    terminate,
+)
 
 GRACE_SECONDS = 2.0  # between SIGTERM and SIGKILL
 LEAVE_SECONDS = 0.5  # for a worker that closed its socket to end by itself
 DUMP_SECONDS = 0.1  # for a worker to write its stacks
-STDERR = 2
 
 Ts = TypeVarTuple("Ts")
 R = TypeVar("R")
@@ -43,17 +54,19 @@ def processes(
     threads: Count = 1,
     warm: str = "",
     log: Path | None = None,
+    server: ForkServer | None = None,
 ) -> Iterator["Processes"]:
     """Worker processes, one a slot; 0 means one a GPU, or one a core where there is no GPU.
 
     Each computes with `threads` threads, imports the module `warm` as soon as it starts, and
     writes what it prints to the end of the file `log`, or to this process's standard error.
+    `server` is a fork server that was started ahead, with the same `threads` and `warm`.
     Entering does not wait for them. Leaving does not wait for jobs: the workers get SIGTERM, two
     seconds later SIGKILL, and none is left. Raises OSError where `log` cannot be written.
     """
     slots = environments(os.environ, workers=workers, threads=threads)
     with _output(log) as descriptor:
-        pool = Processes(slots, warm, descriptor)
+        pool = Processes(slots, warm, descriptor, server)
         try:
             yield pool
         finally:
@@ -63,8 +76,11 @@ def processes(
 class Processes:
     """The executor that `processes` yields."""
 
-    def __init__(self, slots: list[dict[str, str]], warm: str, log: int) -> None:
+    def __init__(
+        self, slots: list[dict[str, str]], warm: str, log: int, server: ForkServer | None = None
+    ) -> None:
         self._environments = slots
+        self._lent, self._server = server, server
         self._warm = warm
         self._log = log
         self._workers: list[Worker | None] = [None] * len(slots)
@@ -191,7 +207,14 @@ class Processes:
         return None
 
     def _start(self, slot: int) -> Worker:
-        worker = start(self._environments[slot], warm=self._warm, log=self._log)
+        environment = self._environments[slot]
+        if self._server is not None and self._server.process.poll() is not None:
+            stop_server(self._server)
+            self._server = None
+        if self._server is None:
+            self._server = start_server(environment, warm=self._warm, log=self._log)
+        changes = {name: environment[name] for name in SLOTS_OWN if name in environment}
+        worker = start(self._server, changes, log=self._log, is_over=lambda: self._is_closed)
         self._workers[slot] = worker
         return worker
 
@@ -203,7 +226,7 @@ class Processes:
     def _kill(self, future: Future[Any]) -> None:
         for worker, job in self._running.items():
             if job.future is future:
-                os.kill(worker.process.pid, signal.SIGUSR1)
+                os.kill(worker.pid, signal.SIGUSR1)
                 sleep(DUMP_SECONDS)
                 terminate(worker, signal.SIGKILL)
 
@@ -226,6 +249,8 @@ class Processes:
         deadline = monotonic() + GRACE_SECONDS
         for worker in workers:
             reap(worker, patience=max(0.0, deadline - monotonic()))
+        if self._server is not None and self._server is not self._lent:
+            stop_server(self._server)
         for job in self._waiting:
             job.future.cancel()
         for job in self._running.values():

@@ -1,7 +1,7 @@
 """The worker process: jobs come in by a socket, answers go back. Knows nothing of what a job does.
 
-Run as `python -m nnsearch.executors.worker DESCRIPTOR PARENT [MODULE]`. It lives no longer than the
-driver: the kernel kills it with the thread that started it, and it leaves when the socket closes.
+Forked by `forkserver`. It lives no longer than the driver: the kernel kills it with the server, and
+the server with the driver's thread that started it; and it leaves when the socket closes.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(descriptor: int, parent: int, warm: str = "") -> None:
-    """Answer jobs until the driver is gone."""
+    """Answer jobs that come in at `descriptor` until the driver is gone; `parent` is the server."""
     die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
@@ -36,7 +36,7 @@ def main(descriptor: int, parent: int, warm: str = "") -> None:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when the driver's thread ends; leave if it has already."""
+    """Have the kernel kill this process when its parent's thread ends; leave if it has already."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
@@ -82,7 +82,3 @@ def pickled(error: Exception) -> bytes:
     except Exception:  # noqa: BLE001, S110 - a broken __reduce__ may raise anything
         pass
     return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
