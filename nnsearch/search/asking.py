@@ -6,7 +6,7 @@ many workers there are, nor on which was faster.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,8 +21,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from nnsearch.events import Ending, Failed, Finished
+from nnsearch.events import Ending, Failed, Finished, Pruned
 from nnsearch.search.ledger import Ledger
+from nnsearch.search.window import Window, worth_seeing
 from nnsearch.study.space import sample
 from nnsearch.study.spec import (
     Choice,
@@ -39,6 +40,9 @@ from nnsearch.training.fuse import shape_params
 
 REDRAWS = 20
 
+# Samplers that learn from results, and take the longer the more of them they see.
+BOUNDED = frozenset({"tpe", "gp"})
+
 # Samplers whose next point belongs to the points before it: nothing in it may be settled for them.
 WHOLE = frozenset({"grid", "qmc"})
 
@@ -52,16 +56,24 @@ class Asker:
     study: Study
     objective: Objective
     memory: optuna.Study
+    storage: Window
     make_sampler: Callable[[int, int], BaseSampler]
     numbers: dict[int, int] = field(default_factory=dict)
-    told: set[int] = field(default_factory=set)
+    told: list[list[int]] = field(default_factory=list)
 
-    def tell(self, ledger: Ledger, numbers: Sequence[int]) -> None:
-        """Tell the results of ended trials, in the order of their numbers."""
-        for number in sorted(set(numbers) - self.told):
-            self.told.add(number)
-            reports = ledger.reports(number, self.objective.key)
-            _tell(self.memory, self.numbers[number], ledger.endings[number], reports)
+    def tell(self, ledger: Ledger, batch: list[int]) -> None:
+        """Tell the results of a batch that has ended; each batch once, in their order."""
+        self.told.append(batch)
+        for number in batch:
+            ending, known_as = ledger.endings[number], self.numbers[number]
+            if isinstance(ending, Finished):
+                self.memory.tell(known_as, ending.value)
+                continue
+            if isinstance(ending, Pruned):
+                trial = Trial(self.memory, self.storage.identity(self.memory, known_as))
+                for epoch, value in sorted(ledger.reports(number, self.objective.key).items()):
+                    trial.report(value, epoch)
+            self.memory.tell(known_as, state=state_of(ending))
 
     def adopt(self, spec: TrialSpec) -> None:
         """Take in a trial that was asked for in an earlier session, as running.
@@ -86,6 +98,10 @@ class Asker:
         """
         first = len(ledger.specs)
         self.memory.sampler = self.make_sampler(self.study.seed, first)
+        if self.study.search.sampler.name in BOUNDED:
+            trials = self.storage.every_trial(self.memory)
+            self.storage.shown = worth_seeing(trials, self.objective.direction)
+            self.storage.since = len(trials)
         known = dict(ledger.fingerprints)
         drawn: list[TrialSpec] = []
         is_grid = self.study.search.sampler.name == "grid"
@@ -127,10 +143,11 @@ def make_asker(
     """An asker that knows of no trial yet."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        storage = Window()
         memory = optuna.create_study(
-            direction=objective.direction, pruner=optuna.pruners.NopPruner()
+            direction=objective.direction, pruner=optuna.pruners.NopPruner(), storage=storage
         )
-    return Asker(study, objective, memory, make_sampler)
+    return Asker(study, objective, memory, storage, make_sampler)
 
 
 def distributions(study: Study, params: dict[str, object]) -> dict[str, BaseDistribution]:
@@ -186,17 +203,3 @@ def _drawer(trial: Trial) -> Callable[[str, Range], bool | int | float | str]:
         return trial.suggest_float(path, low, high, log=searched.log, step=searched.step)
 
     return draw
-
-
-def _tell(memory: optuna.Study, number: int, ending: Ending, reports: Mapping[int, float]) -> None:
-    if isinstance(ending, Finished):
-        memory.tell(number, ending.value)
-    elif isinstance(ending, Failed):
-        memory.tell(number, state=TrialState.FAIL)
-    else:
-        # A trial known by its number only takes reports again through its identity.
-        identity = memory.get_trials(deepcopy=False)[number]._trial_id  # noqa: SLF001
-        trial = Trial(memory, identity)
-        for epoch, value in sorted(reports.items()):
-            trial.report(value, epoch)
-        memory.tell(number, state=TrialState.PRUNED)

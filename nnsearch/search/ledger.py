@@ -25,11 +25,14 @@ class Ledger:
     epochs: dict[int, dict[int, Epoch]] = field(default_factory=dict)
     endings: dict[int, Ending] = field(default_factory=dict)
     fingerprints: dict[str, int] = field(default_factory=dict)
+    batch_of: dict[int, int] = field(default_factory=dict)
+    _over: list[int] = field(default_factory=lambda: [0])
 
     def add_batch(self, specs: Sequence[TrialSpec]) -> None:
-        """Take in trials that were asked for together."""
+        """Take in trials that were asked for together; their numbers follow the last one's."""
         self.batches.append([each.number for each in specs])
         for each in specs:
+            self.batch_of[each.number] = len(self.batches) - 1
             self.specs[each.number] = each
             self.epochs[each.number] = {}
             self.fingerprints.setdefault(each.fingerprint, each.number)
@@ -51,6 +54,12 @@ class Ledger:
     def has_ended(self, numbers: Sequence[int]) -> bool:
         """Whether each of these trials has."""
         return all(number in self.endings for number in numbers)
+
+    def num_over(self) -> int:
+        """How many batches, from the first on, have ended to the last trial."""
+        while self._over[0] < len(self.batches) and self.has_ended(self.batches[self._over[0]]):
+            self._over[0] += 1
+        return self._over[0]
 
     def best(self, objective: Objective) -> Finished | None:
         """The complete trial of the best value; of equal ones the first."""

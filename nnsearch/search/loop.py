@@ -65,15 +65,10 @@ def search(course: Course, spent_seconds: float = 0.0) -> tuple[str, Finished]:
     return stop or exhausted, best
 
 
-def batch_before(ledger: Ledger, number: int) -> set[int]:
+def seen_by(ledger: Ledger, number: int) -> range:
     """The trials whose results the batch of trial `number` was drawn from."""
-    seen: set[int] = set()
-    for index, batch in enumerate(ledger.batches):
-        if number in batch:
-            earlier = ledger.batches[: max(0, index - BATCHES_IN_FLIGHT + 1)]
-            seen.update(each for other in earlier for each in other)
-            break
-    return seen
+    first_unseen = max(0, ledger.batch_of[number] - BATCHES_IN_FLIGHT + 1)
+    return range(ledger.batches[first_unseen][0])
 
 
 def _take_up(course: Course) -> None:
@@ -82,7 +77,7 @@ def _take_up(course: Course) -> None:
     for number, spec in sorted(ledger.specs.items()):
         course.asker.adopt(spec)
         if course.judge.pruning.rungs:
-            verdicts = course.judge.recall(ledger, number, batch_before(ledger, number))
+            verdicts = course.judge.recall(ledger, number, seen_by(ledger, number))
             course.verdicts.update(verdicts)
     for batch in ledger.batches:
         if not ledger.has_ended(batch):
@@ -107,8 +102,7 @@ def _ask(course: Course) -> str:
     ledger, search = course.ledger, course.study.search
     if search.trials is not None and len(ledger.specs) >= search.trials:
         return f"all {search.trials} trials are done"
-    due = ledger.batches[: len(ledger.batches) - BATCHES_IN_FLIGHT + 1]
-    if not all(ledger.has_ended(batch) for batch in due):
+    if ledger.num_over() <= len(ledger.batches) - BATCHES_IN_FLIGHT:
         return ""
     _tell(course)
     left = search.batch if search.trials is None else search.trials - len(ledger.specs)
@@ -187,7 +181,7 @@ def _take(course: Course, job: Job, event: Event) -> None:
 def _give_verdict(course: Course, job: Job, number: int, epoch: int) -> None:
     keep = course.verdicts.get((number, epoch))
     if keep is None:
-        seen = batch_before(course.ledger, number)
+        seen = seen_by(course.ledger, number)
         keep = course.judge.keep(course.ledger, number, epoch, seen)
         course.verdicts[number, epoch] = keep
     line = json.dumps({"trial": number, "epoch": epoch, "keep": keep}) + "\n"
@@ -240,8 +234,6 @@ def _tell(course: Course) -> None:
     """Bring the store up to date, and tell the sampler of each batch that it may know of."""
     ledger = course.ledger
     course.means.project(ledger)
-    for batch in ledger.batches[: len(ledger.batches) - BATCHES_IN_FLIGHT + 1]:
-        if not ledger.has_ended(batch):
-            break
-        if batch[-1] not in course.asker.told:
-            course.asker.tell(ledger, batch)
+    due = min(ledger.num_over(), len(ledger.batches) - BATCHES_IN_FLIGHT + 1)
+    for batch in ledger.batches[len(course.asker.told) : due]:
+        course.asker.tell(ledger, batch)

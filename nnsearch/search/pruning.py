@@ -4,36 +4,21 @@ A trial is judged against itself and the trials whose results its batch was draw
 against those that happen to run beside it: so the verdict does not depend on the clock.
 """
 
-from collections.abc import Container
 from dataclasses import dataclass, field
 
 import optuna
-from optuna.storages import InMemoryStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial
 
 from nnsearch.events import Failed
 from nnsearch.search.asking import state_of
 from nnsearch.search.ledger import Ledger
 from nnsearch.search.pruners import Pruning
+from nnsearch.search.window import Window
 from nnsearch.study.spec import Objective
 
-
-class _Visible(InMemoryStorage):
-    """A storage in memory that shows only the trials in `shown`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shown: set[int] = set()
-
-    def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,  # noqa: FBT001, FBT002 - Optuna's own signature
-        states: Container[TrialState] | None = None,
-    ) -> list[FrozenTrial]:
-        """Optuna's own list, less what is not to be seen."""
-        trials = super().get_all_trials(study_id, deepcopy=deepcopy, states=states)
-        return [each for each in trials if each.number in self.shown]
+MOST_RIVALS = 500
+# The judge shows what it names and nothing else: no study has so many trials.
+MOST_TRIALS = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +27,25 @@ class Judge:
 
     pruning: Pruning
     objective: Objective
-    storage: _Visible
+    storage: Window
     study: optuna.Study
     study_id: int
     ids: list[int] = field(default_factory=list)
     reported: dict[int, set[int]] = field(default_factory=dict)
-    told: set[int] = field(default_factory=set)
+    told: list[int] = field(default_factory=list)
 
-    def keep(self, ledger: Ledger, number: int, epoch: int, seen: set[int]) -> bool:
-        """Whether trial `number` may go on after `epoch`; it is compared with those in `seen`."""
+    def keep(self, ledger: Ledger, number: int, epoch: int, seen: range) -> bool:
+        """Whether trial `number` may go on after `epoch`.
+
+        It is compared with the latest 500 of those in `seen`, which begin with the first.
+        """
         self._tell(ledger, seen)
         self._report(ledger, number, epoch)
-        self.storage.shown = seen | {number}
+        self.storage.shown = [*seen[-MOST_RIVALS:], number]
         trial = self.storage.get_trial(self.ids[number])
         return not (self.pruning.pruner and self.pruning.pruner.prune(self.study, trial))
 
-    def recall(self, ledger: Ledger, number: int, seen: set[int]) -> dict[tuple[int, int], bool]:
+    def recall(self, ledger: Ledger, number: int, seen: range) -> dict[tuple[int, int], bool]:
         """Judge a recorded trial again at each rung it reached; the verdict of each."""
         reached = [epoch for epoch in self.pruning.rungs if epoch in ledger.epochs[number]]
         return {(number, epoch): self.keep(ledger, number, epoch, seen) for epoch in reached}
@@ -74,9 +62,9 @@ class Judge:
                 done.add(each)
                 trial.report(ledger.epochs[number][each].metrics[self.objective.key], each)
 
-    def _tell(self, ledger: Ledger, seen: set[int]) -> None:
-        for number in sorted(seen - self.told):
-            self.told.add(number)
+    def _tell(self, ledger: Ledger, seen: range) -> None:
+        for number in seen[len(self.told) :]:
+            self.told.append(number)
             self._report(ledger, number, max(ledger.epochs[number], default=0))
             ending = ledger.endings[number]
             values = [] if isinstance(ending, Failed) else [ending.value]
@@ -85,7 +73,8 @@ class Judge:
 
 def make_judge(pruning: Pruning, objective: Objective, name: str) -> Judge:
     """A judge that knows of no trial yet; Hyperband's brackets depend on the study's `name`."""
-    storage = _Visible()
+    storage = Window()
+    storage.since = MOST_TRIALS
     study = optuna.create_study(study_name=name, storage=storage, direction=objective.direction)
     study_id = storage.get_study_id_from_name(name)
     return Judge(pruning, objective, storage, study, study_id)
