@@ -1,15 +1,18 @@
-"""Metrics in one statement: MLflow then holds what its own log_batch would have written."""
+"""Straight into the tables: MLflow then holds what its own client would have written."""
 
 import math
 import random
 import sqlite3
-from pathlib import Path
+from contextlib import closing
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
 
-from nnsearch.tracking.bulk import write_metrics
+from nnsearch.tracking import bulk
+from nnsearch.tracking.bulk import create_run, end_run, write_values
 from nnsearch.tracking.values import log
 
 
@@ -68,22 +71,75 @@ def test_a_first_batch_is_written_here_and_a_repeat_is_not(
 ) -> None:
     run = client.create_run(experiment).info.run_id
     metrics = [Metric("loss", value / 7, value, value) for value in range(20)]
-    assert write_metrics(client, run, metrics)
+    written: dict[str, Any] = {"metrics": metrics, "params": {"lr": "0.1"}, "tags": {"a": "b"}}
+    assert write_values(client, run, **written)
     before = contents(client, run)
     assert len(before[0]) == 20
-    assert not write_metrics(client, run, metrics)
-    log(client, run, metrics=metrics)
+    assert not write_values(client, run, **written)
+    log(client, run, **written)
     assert contents(client, run) == before
+    assert client.get_run(run).data.params == {"lr": "0.1"}
 
 
-def test_a_deleted_run_is_refused_as_by_mlflow(client: MlflowClient, experiment: str) -> None:
+def test_tags_are_replaced_and_a_changed_param_is_refused(
+    client: MlflowClient, experiment: str
+) -> None:
+    run = client.create_run(experiment).info.run_id
+    for state in ("running", "complete"):
+        log(client, run, metrics=[], params={"lr": "0.1"}, tags={"state": state, "kept": "yes"})
+    tags = client.get_run(run).data.tags
+    assert (tags["state"], tags["kept"]) == ("complete", "yes")
+    with pytest.raises(MlflowException, match="Changing param values"):
+        log(client, run, metrics=[], params={"lr": "0.2"})
+
+
+def row(client: MlflowClient, run_id: str) -> dict[str, object]:
+    path = client.tracking_uri.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        return dict(database.execute("SELECT * FROM runs WHERE run_uuid = ?", (run_id,)).fetchone())
+
+
+def test_a_run_is_made_and_ended_as_by_mlflow(client: MlflowClient, experiment: str) -> None:
+    tags = {"mlflow.user": "ada", "nnsearch.trial": "3"}
+    made = create_run(client, experiment, name="trial-0003", tags=tags, start_ms=1234)
+    assert made is not None
+    ours, place = made
+    info = client.create_run(experiment, 1234, tags, "trial-0003").info
+    assert end_run(client, ours, "KILLED", end_ms=5678)
+    client.set_terminated(info.run_id, "KILLED", end_time=5678)
+    assert place == info.artifact_uri.replace(info.run_id, ours)
+    ids = {"run_uuid": "", "artifact_uri": ""}
+    assert row(client, ours) | ids == row(client, info.run_id) | ids
+    read = [client.get_run(each).data.tags for each in (ours, info.run_id)]
+    assert read[0] == read[1]
+    assert read[0]["mlflow.runName"] == "trial-0003"
+
+
+def test_a_deleted_run_or_experiment_is_refused_as_by_mlflow(
+    client: MlflowClient, experiment: str
+) -> None:
     run = client.create_run(experiment).info.run_id
     client.delete_run(run)
-    assert not write_metrics(client, run, [Metric("loss", 1.0, 0, 0)])
+    metrics = [Metric("loss", 1.0, 0, 0)]
+    assert not write_values(client, run, metrics=metrics, params={}, tags={})
+    assert not end_run(client, run, "FINISHED", end_ms=1)
     assert contents(client, run) == ([], [])
+    deleted = client.create_experiment("deleted")
+    client.delete_experiment(deleted)
+    assert create_run(client, deleted, name="a", tags={}, start_ms=0) is None
 
 
-def test_a_store_behind_a_server_is_left_to_log_batch(tmp_path: Path) -> None:
-    del tmp_path
+def test_a_store_behind_a_server_is_left_to_its_client() -> None:
     remote = MlflowClient("http://127.0.0.1:9")
-    assert not write_metrics(remote, "run", [Metric("loss", 1.0, 0, 0)])
+    metrics = [Metric("loss", 1.0, 0, 0)]
+    assert not write_values(remote, "run", metrics=metrics, params={}, tags={})
+    assert not end_run(remote, "run", "FINISHED", end_ms=1)
+    assert create_run(remote, "1", name="a", tags={}, start_ms=0) is None
+
+
+def test_tables_of_another_mlflow_are_left_alone(
+    client: MlflowClient, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_are_known", lambda: False)
+    assert create_run(client, experiment, name="a", tags={}, start_ms=0) is None

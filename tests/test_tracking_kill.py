@@ -26,27 +26,29 @@ from nnsearch.study.folder import Home
 
 __all__ = ["home"]  # a fixture
 
-# Feeds the events of standard input; dies, without any farewell, before the nth call of a method.
+# Feeds the events of standard input; dies, without any farewell, before the nth of our calls.
 WRITER = """
 import os, signal, sys
 from pathlib import Path
 from mlflow import MlflowClient
 sys.path.insert(0, {tests!r})
+from nnsearch.tracking import runs, values
 from test_tracking_mlflow import listening
 from nnsearch.events import from_line
 from nnsearch.study.folder import Home
 
 method, calls = sys.argv[2], int(sys.argv[3])
-real = getattr(MlflowClient, method)
+owner = next(each for each in (runs, values, MlflowClient) if hasattr(each, method))
+real = getattr(owner, method)
 
-def dying(self, *args, **kwargs):
+def dying(*args, **kwargs):
     global calls
     calls -= 1
     if calls < 0:
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(self, *args, **kwargs)
+    return real(*args, **kwargs)
 
-setattr(MlflowClient, method, dying)
+setattr(owner, method, dying)
 with listening(Home(Path(sys.argv[1])), flush_seconds=0.0) as listener:
     for line in sys.stdin:
         listener(from_line(line))
@@ -63,11 +65,11 @@ with listening(Home(Path(sys.argv[1])), flush_seconds=0.0) as listener:
         pytest.param(
             *("log_inputs", 0), marks=pytest.mark.slow
         ),  # the study's run is there, its data is not
-        ("log_batch", 2),  # in mid-trial
-        ("log_batch", 4),  # artifacts are there, the last values are not
-        ("set_terminated", 0),  # the last values are there, the run is RUNNING
+        ("write_values", 2),  # in mid-trial
+        ("write_values", 4),  # artifacts are there, the last values are not
+        ("end_run", 0),  # the last values are there, the run is RUNNING
         pytest.param(
-            *("set_terminated", 4), marks=pytest.mark.slow
+            *("end_run", 4), marks=pytest.mark.slow
         ),  # all trials are done, the study's run is RUNNING
     ],
 )

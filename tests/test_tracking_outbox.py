@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 import pytest
 from test_tracking_mlflow import (
@@ -25,10 +26,8 @@ from test_tracking_mlflow import (
 from nnsearch.errors import StoreError, UsageError
 from nnsearch.events import Epoch, Event
 from nnsearch.study.folder import Home, TrialFolder
+from nnsearch.tracking import bulk, runs, values
 from nnsearch.tracking.store import destination, shown
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
 
 __all__ = ["home"]  # a fixture
 
@@ -52,15 +51,13 @@ def test_a_locked_database_is_waited_for(home: Home) -> None:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> float:
     """A store that takes its time for each run, but much less than what counts as no answer."""
-    from mlflow import MlflowClient
+    real, seconds = bulk.create_run, 0.2
 
-    real, seconds = MlflowClient.create_run, 0.2
-
-    def create_run(self: MlflowClient, *args: Any, **kwargs: Any) -> "Run":
+    def create_run(*args: Any, **kwargs: Any) -> tuple[str, str] | None:
         time.sleep(seconds)
-        return real(self, *args, **kwargs)
+        return real(*args, **kwargs)
 
-    monkeypatch.setattr(MlflowClient, "create_run", create_run)
+    monkeypatch.setattr(runs, "create_run", create_run)
     return seconds
 
 
@@ -151,38 +148,39 @@ def test_a_store_that_cannot_be_reached_is_warned_of_once_and_counted(home: Home
     assert str(home.study("digits").root) in str(raised.value)
 
 
-@pytest.mark.parametrize("method", ["create_run", "log_batch", "set_terminated"])
+@pytest.mark.parametrize(
+    ("module", "call"), [(runs, "create_run"), (values, "write_values"), (runs, "end_run")]
+)
 def test_what_was_committed_but_answered_with_an_error_is_there_once(
-    home: Home, monkeypatch: pytest.MonkeyPatch, method: str
+    home: Home, monkeypatch: pytest.MonkeyPatch, module: ModuleType, call: str
 ) -> None:
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    real, answered = getattr(MlflowClient, method), set[str]()
+    real, answered = getattr(module, call), set[str]()
 
-    def failing(self: MlflowClient, run: str, *args: object, **kwargs: object) -> object:
-        answer = real(self, run, *args, **kwargs)
-        key = str(kwargs.get("run_name", run))
+    def failing(client: object, run: str, *args: object, **kwargs: object) -> object:
+        answer = real(client, run, *args, **kwargs)
+        key = str(kwargs.get("name", run))
         if key in answered:
             return answer
         answered.add(key)
         raise MlflowException("500 Internal Server Error")
 
-    monkeypatch.setattr(MlflowClient, method, failing)
+    monkeypatch.setattr(module, call, failing)
     both = [*trial_events(0), finished(0), *trial_events(1), finished(1)]
     told: list[str] = []
     follow(home, both, warn=told.append)
     assert len(answered) >= 2
     assert len(told) <= 1  # none where the second try came before anyone looked
     client = client_of(home)
-    runs = runs_of(client)
-    assert {name: run.info.status for name, run in runs.items()} == {
+    found = runs_of(client)
+    assert {name: run.info.status for name, run in found.items()} == {
         "digits": "FINISHED",
         "trial-0000": "FINISHED",
         "trial-0001": "FINISHED",
     }
     for name in ("trial-0000", "trial-0001"):
-        assert_histories(client, runs[name], 4)
+        assert_histories(client, found[name], 4)
 
 
 def test_a_bug_in_the_thread_is_raised_in_the_drivers(home: Home) -> None:

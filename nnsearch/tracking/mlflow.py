@@ -82,7 +82,13 @@ def mlflow_listener(
     complain = _once(outbox, warn, place)
 
     def connect() -> Store:
-        opened = open_store(uri, artifacts, study, objective, study_uid=subject.uid)
+        path = sqlite_path(uri)
+        if path is None or path.exists():  # making the tables takes a while, and no one is to blame
+            outbox.waiting_since.append(time.monotonic())
+        try:
+            opened = open_store(uri, artifacts, study, objective, study_uid=subject.uid)
+        finally:
+            outbox.waiting_since.clear()
         return replace(opened, waiting_since=outbox.waiting_since)
 
     threading.Thread(

@@ -14,6 +14,7 @@ from nnsearch.events import Epoch, Failed, Finished, Tested
 from nnsearch.study.folder import TrialFolder
 from nnsearch.study.spec import Objective, Study
 from nnsearch.tracking.artifacts import Content, write_artifacts
+from nnsearch.tracking.bulk import create_run, end_run
 from nnsearch.tracking.store import PARENT, Run, Store, find
 from nnsearch.tracking.trials import (
     STATES,
@@ -172,11 +173,13 @@ def _create(
         run = find(store, uid, subject.uid, subject.objective)
     if run is None:
         store.doubtful.add(uid)
+        start = milliseconds(at)
         with store.calling() as client:
-            made = client.create_run(
-                store.experiment_id, start_time=milliseconds(at), tags=tags, run_name=name
-            )
-        run = Run(made.info.run_id, made.info.artifact_uri, state=tags.get("nnsearch.state", ""))
+            made = create_run(client, store.experiment_id, name=name, tags=tags, start_ms=start)
+            if made is None:
+                info = client.create_run(store.experiment_id, start, tags, name).info
+                made = info.run_id, info.artifact_uri
+        run = Run(*made, state=tags.get("nnsearch.state", ""))
         crash_point("A3")
     store.runs[uid] = run
     store.doubtful.discard(uid)
@@ -193,7 +196,8 @@ def _reopen(store: Store, uid: str) -> None:
 def _terminate(store: Store, uid: str, status: str, *, at: float, state: str = "") -> None:
     run = store.runs[uid]
     with store.calling() as client:
-        client.set_terminated(run.id, status, end_time=milliseconds(at))
+        if not end_run(client, run.id, status, end_ms=milliseconds(at)):
+            client.set_terminated(run.id, status, end_time=milliseconds(at))
     store.runs[uid] = replace(run, status=status, state=state)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from nnsearch.events import Epoch
-from nnsearch.tracking.bulk import write_metrics
+from nnsearch.tracking.bulk import write_values
 from nnsearch.tracking.trials import slug
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 # MLflow takes 1,000 values in one transaction; 100 are left to params and tags.
 BATCH = 900
-
-# From here on one statement is faster than MLflow's objects.
-MANY = 10
 
 
 def log_dataset(client: "MlflowClient", run_id: str, dataset: Mapping[str, object]) -> None:
@@ -85,15 +82,16 @@ def log(
     """Write everything; what is written twice is stored once."""
     from mlflow.entities import Param, RunTag
 
-    if len(metrics) >= MANY and write_metrics(client, run_id, metrics):
-        metrics = []
+    params, tags = params or {}, tags or {}
     if not metrics and not params and not tags:
+        return
+    if write_values(client, run_id, metrics=metrics, params=params, tags=tags):
         return
     client.log_batch(
         run_id,
         metrics=metrics,
-        params=[Param(key, value) for key, value in (params or {}).items()],
-        tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+        params=[Param(key, value) for key, value in params.items()],
+        tags=[RunTag(key, value) for key, value in tags.items()],
     )
 
 
