@@ -69,6 +69,9 @@ def run(
     changes: Changes = None,
     home: Home = MLRUNS,
     allow_code: AllowCode = False,
+    reopen_test: Annotated[
+        bool, typer.Option("--reopen-test", help="Look at test again, for another winner.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a study to the end of its budget. The same command goes on where it stopped."""
@@ -92,6 +95,7 @@ def run(
         storage=storage,
         home=home,
         allow_code=allow_code,
+        reopen_test=reopen_test,
         environ=dict(os.environ),
     )
     live = partial(console_listener, stream=sys.stderr)
@@ -128,10 +132,17 @@ def list_(home: Home = MLRUNS, as_json: Json = False) -> None:
 def show(
     study: StudyName,
     trial: Annotated[int | None, typer.Option(help="Show this trial in full.")] = None,
+    space: Annotated[bool, typer.Option("--space", help="Examine the search space.")] = False,
     home: Home = MLRUNS,
     as_json: Json = False,
 ) -> None:
     """Show a study: its trials, the best first, and its result."""
+    if space:
+        from nnsearch.commands import space as doctor
+
+        examined = doctor.examine_space(study, home)
+        _print(doctor.as_document(examined) if as_json else doctor.as_text(examined))
+        return
     from nnsearch.commands.show import as_document, as_text, show, show_trial
 
     shown = show(study, home) if trial is None else show_trial(study, trial, home)
@@ -144,7 +155,7 @@ def compare(
     home: Home = MLRUNS,
     as_json: Json = False,
 ) -> None:
-    """Compare studies: best trials side by side, and pictures."""
+    """Compare studies: a verdict, side by side, and pictures."""
     from nnsearch.commands.compare import compare
 
     compared = compare(studies, home)
@@ -239,7 +250,7 @@ def new(
     _print({"study_file": str(path)} if as_json else text)
 
 
-for command in (upkeep.report, upkeep.doctor, upkeep.sync, upkeep.gc):
+for command in (upkeep.report, upkeep.extend, upkeep.doctor, upkeep.sync, upkeep.gc):
     app.command()(command)
 
 

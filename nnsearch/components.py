@@ -20,6 +20,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from nnsearch.errors import UsageError
 
 Count = Annotated[int, Ge(1)]
+# Of a network: beyond these no machine holds it, and looking whether it can be built takes hours.
+Depth = Annotated[int, Ge(1), Le(200)]
+Width = Annotated[int, Ge(1), Le(2**20)]
 NonNegative = Annotated[float, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 Unit = Annotated[float, Ge(0), Lt(1)]
@@ -28,6 +31,7 @@ Share = Annotated[float, Ge(0), Le(1)]
 BUILTINS: dict[str, dict[str, str]] = {
     "sources": {
         "digits": "nnsearch.data.bundled:digits",
+        "digit_scenes": "nnsearch.data.scenes:digit_scenes",
         "breast_cancer": "nnsearch.data.bundled:breast_cancer",
         "wine": "nnsearch.data.bundled:wine",
         "iris": "nnsearch.data.bundled:iris",
@@ -36,19 +40,51 @@ BUILTINS: dict[str, dict[str, str]] = {
         "parquet": "nnsearch.data.tables:parquet",
         "idx": "nnsearch.data.arrays:idx",
         "npz": "nnsearch.data.arrays:npz",
+        "ratings": "nnsearch.data.ratings:ratings",
+        "ts": "nnsearch.data.ts_file:ts",
+        "japanese_vowels": "nnsearch.data.ts_file:japanese_vowels",
+        "text_table": "nnsearch.data.text_file:text_table",
+        "vader": "nnsearch.data.text_file:vader",
+        "long_table": "nnsearch.data.long_table:long_table",
+        "series_table": "nnsearch.data.windows:series_table",
+        "glucose": "nnsearch.data.windows:glucose",
     },
     "transforms": {
         "table": "nnsearch.data.transforms:table",
         "image": "nnsearch.data.transforms:image",
+        "ids": "nnsearch.data.ratings:ids",
+        "series": "nnsearch.data.series:series",
+        "text": "nnsearch.data.texts:text",
     },
     "tasks": {
         "classification": "nnsearch.tasks.classification:classification",
         "regression": "nnsearch.tasks.regression:regression",
+        "forecasting": "nnsearch.tasks.forecasting:forecasting",
+        "multilabel": "nnsearch.tasks.multilabel:multilabel",
+        "segmentation": "nnsearch.tasks.segmentation:segmentation",
+        "generation": "nnsearch.tasks.generation:generation",
+        "anomaly": "nnsearch.tasks.anomaly:anomaly",
+        "rating": "nnsearch.tasks.recommendation:rating",
+        "ranking": "nnsearch.tasks.recommendation:ranking",
     },
     "models": {
+        "constant": "nnsearch.models.constant:constant",
         "linear": "nnsearch.models.mlp:linear",
         "mlp": "nnsearch.models.mlp:mlp",
         "cnn": "nnsearch.models.cnn:cnn",
+        "unet": "nnsearch.models.unet:unet",
+        "gan": "nnsearch.models.gan:gan",
+        "vae": "nnsearch.models.generators:vae",
+        "independent": "nnsearch.models.generators:independent",
+        "autoencoder": "nnsearch.models.autoencoder:autoencoder",
+        "conv_autoencoder": "nnsearch.models.autoencoder:conv_autoencoder",
+        "factorization": "nnsearch.models.factorization:factorization",
+        "neural_factorization": "nnsearch.models.factorization:neural_factorization",
+        "rnn": "nnsearch.models.recurrent:rnn",
+        "lstm": "nnsearch.models.recurrent:lstm",
+        "gru": "nnsearch.models.recurrent:gru",
+        "tcn": "nnsearch.models.temporal:tcn",
+        "transformer": "nnsearch.models.transformer:transformer",
     },
     "optimizers": {
         "adam": "nnsearch.optim.optimizers:adam",

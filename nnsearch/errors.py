@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in an input: where it is, what is wrong and what to do.
+    r"""One fault in an input: where it is, what is wrong and what to do.
 
     `str(problem)` is one line such as
     `studies/x.toml:12: error[E101]: unknown option 'widht' in [model.mlp]. Did you mean 'width'?`
+    What would break the line or colour the terminal stands there as an escape, such as `\x1b`.
     """
 
     code: str
@@ -20,7 +21,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         hint = f" {self.hint}" if self.hint else ""
-        return f"{place}error[{self.code}]: {self.message}{hint}"
+        line = f"{place}error[{self.code}]: {self.message}{hint}"
+        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 
 
 class NnsearchError(Exception):
@@ -41,6 +43,9 @@ class _ProblemsError(NnsearchError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems[:20])) + _rest(len(problems) - 20))
         self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[type["_ProblemsError"], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
 
 
 class StudyError(_ProblemsError):

@@ -1,4 +1,4 @@
-"""The commands on what runs left behind: report, doctor, sync and gc. They train nothing.
+"""The commands on what runs left behind: report, extend, doctor, sync, gc. They train nothing.
 
 As in `cli`, each is one call into commands, and heavy packages are imported inside.
 """
@@ -24,7 +24,30 @@ def report(
     from nnsearch.commands.report import as_document, as_text, report
 
     path = report(study, home, out=out)
-    print_(as_document(path) if as_json else as_text(path))
+    print_(as_document(path, study, home) if as_json else as_text(path))
+
+
+def extend(
+    study: StudyName,
+    *,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a range.")
+    ] = None,
+    widen: Annotated[bool, typer.Option("--widen", help="Widen what hugs an end.")] = False,
+    name: Annotated[str, typer.Option(help="Of the new version, else STUDY-2.")] = "",
+    allow_code: Annotated[bool, typer.Option("--allow-code", help="Run the study's code.")] = False,
+    home: Home = MLRUNS,
+    as_json: Json = False,
+) -> None:
+    """Make a wider version of a study, which keeps its trials."""
+    from dataclasses import asdict
+
+    from nnsearch.commands.extend import as_text, extend
+
+    extended = extend(
+        study, changes=changes or (), widen=widen, new=name, home=home, allow_code=allow_code
+    )
+    print_(asdict(extended) if as_json else as_text(extended))
 
 
 def doctor(

@@ -11,7 +11,7 @@ from nnsearch.study.folder import StudyFolder
 from nnsearch.study.load import load_study
 from nnsearch.study.space import sample
 from nnsearch.study.spec import Component, Objective, TrialSpec
-from nnsearch.training.fit import Pupil, prepare
+from nnsearch.training.fit import Kept, Pupil, fit, prepare
 from nnsearch.training.job import Job
 from nnsearch.training.material import gather
 
@@ -50,14 +50,33 @@ class Classroom:
         return Job((self.trial,), self.data, self.code, **given)
 
 
+def learned(pupil: Pupil, objective: Objective, past: dict[str, Any] | None = None) -> Kept:
+    """What is kept of a trial that is trained to its end, from its start or from a snapshot."""
+    run = fit(pupil, objective, 0, past)
+    next(run)
+    while True:
+        try:
+            run.send(True)  # noqa: FBT003 - a generator takes no names
+        except StopIteration as stop:
+            kept: Kept = stop.value
+            return kept
+
+
 def classroom(folder: Path, source: str = "digits", task: str = "classification") -> Classroom:
     """A small MLP on one of scikit-learn's sets."""
-    path = folder / f"{source}.toml"
-    path.write_text(
+    return classroom_of(
+        folder,
+        source,
         f'[data]\nsource = "{source}"\n[task]\nname = "{task}"\n[model]\nname = "mlp"\nwidth = 16\n'
-        '[optimizer]\nname = "adam"\nlr = 0.01\n[training]\nepochs = 6\n[search]\ntrials = 1\n'
+        '[optimizer]\nname = "adam"\nlr = 0.01\n[training]\nepochs = 6\n[search]\ntrials = 1\n',
     )
+
+
+def classroom_of(folder: Path, name: str, text: str) -> Classroom:
+    """The first trial of a study file's text, on its prepared data."""
+    path = folder / f"{name}.toml"
+    path.write_text(text)
     study = load_study(path)
-    prepared = prepare_data(study, StudyFolder(folder / source))
+    prepared = prepare_data(study, StudyFolder(folder / name))
     trial = sample(study, lambda *_: 0, number=0, seed=11)
     return Classroom(replace(trial, uid="abc"), prepared.folder, folder)

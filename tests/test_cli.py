@@ -16,7 +16,7 @@ from nnsearch import __version__
 
 COMMANDS = (
     *("run", "check", "list", "show", "compare", "export", "predict", "ui"),
-    *("components", "new", "report", "doctor", "sync", "gc"),
+    *("components", "new", "report", "extend", "doctor", "sync", "gc"),
 )
 HEAVY = ("torch", "optuna", "mlflow", "numpy", "pandas", "sklearn", "pydantic", "rich")
 QUICK = (("--help",), ("--version",), ("check", "--help"), ("run", "--help"))

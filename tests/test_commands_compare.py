@@ -100,8 +100,10 @@ def test_other_data_and_another_task_are_named_and_drawn_apart() -> None:
     assert sorted(path.name for path in compared.pictures) == [
         "best_so_far_one.svg",
         "best_so_far_two.svg",
+        "calibration_one.svg",
         "confusion_matrices_one.svg",
         "predicted_true_two.svg",
+        "roc_one.svg",
     ]
 
 
@@ -188,6 +190,8 @@ def test_the_pictures_are_pictures_and_old_ones_go() -> None:
     assert [path.name for path in compared.pictures] == [
         "best_so_far.svg",
         "confusion_matrices.svg",
+        "roc.svg",
+        "calibration.svg",
     ]
     assert sorted(folder.iterdir()) == sorted(compared.pictures)
     for path in compared.pictures:

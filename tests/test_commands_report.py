@@ -17,7 +17,8 @@ from reported import Page, parsed
 
 import nnsearch
 from nnsearch.commands.compare_records import load, predictions_of
-from nnsearch.commands.report import add_report, report
+from nnsearch.commands.publishing import add_report
+from nnsearch.commands.report import report
 from nnsearch.commands.result import Options
 from nnsearch.commands.show import show
 from nnsearch.errors import StoreError, UsageError
@@ -138,7 +139,7 @@ def test_the_mistakes_of_images_are_pictures_of_validation_rows(home: Path) -> N
     answers = predictions.argmax(axis=1)
     wrong = np.flatnonzero(answers != targets)
     page = page_of("digits", home)
-    pictures = page.all("img")
+    pictures = [each for each in page.all("img") if "taken for" in each.attributes["alt"]]
     assert len(pictures) == min(len(wrong), 24) > 0
     worst = wrong[np.argmax(predictions[wrong, answers[wrong]])]
     rows = np.load(study.folder.prepared(study.record["data"]).array("valid", "rows"))
@@ -249,11 +250,11 @@ def test_a_store_that_refuses_the_report_is_a_warning(whole: Path, own_folder: P
     said: list[str] = []
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
         database.execute("UPDATE experiments SET name = 'trees' WHERE name = 'flowers'")
-    add_report("flowers", Options(home=home), said.append)
+    add_report("flowers", Options(home=home), report, said.append)
     assert said == [f"MLflow has no run of the study 'flowers': its report is only at {path}."]
     assert path.exists()
     (home / "mlflow.db").write_text("no database")
-    add_report("flowers", Options(home=home), said.append)
+    add_report("flowers", Options(home=home), report, said.append)
     assert "not in MLflow" in said[1]
     assert "nnsearch report flowers" in said[2]
 
@@ -270,6 +271,7 @@ def test_the_command_says_where_the_page_is(
     assert capsys.readouterr().out == f"report       {out}\nlook at it   xdg-open '{out}'\n"
     assert call([*words, "--json"], monkeypatch) == 0
     document = json.loads(capsys.readouterr().out)
+    assert document.pop("interpretation")["features"] == []
     assert document == {"report": str(out), "bytes": out.stat().st_size}
     assert call(["report", "flower", "--mlruns", whole / "mlruns"], monkeypatch) == 2
     assert "Did you mean 'flowers'?" in capsys.readouterr().err

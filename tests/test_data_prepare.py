@@ -9,7 +9,7 @@ import pytest
 
 from nnsearch.data import bundled
 from nnsearch.data.examples import Examples
-from nnsearch.data.prepare import Prepared, inspect, open_part, open_prepared, prepare
+from nnsearch.data.prepare import Prepared, inspect, map_part, open_part, open_prepared, prepare
 from nnsearch.data.split import PARTS
 from nnsearch.data.tables import csv
 from nnsearch.errors import DataError, IntegrityError, StoreError
@@ -26,7 +26,7 @@ def test_parts_hold_the_rows_of_the_source(tmp_path: Path) -> None:
     source = bundled.iris(tmp_path)
     found = []
     for part in PARTS:
-        examples = open_part(prepared.folder, part)
+        examples = map_part(prepared.folder, part)
         rows = np.load(prepared.folder / part / "rows.npy")
         np.testing.assert_array_equal(examples.inputs, source.inputs[rows])
         np.testing.assert_array_equal(examples.targets, source.targets[rows])
@@ -144,12 +144,12 @@ def test_groups_of_a_csv_stay_together(tmp_path: Path) -> None:
     owners = [set(np.load(prepared.folder / part / "rows.npy") // 4) for part in PARTS]
     assert sum(map(len, owners)) == len(set.union(*owners)) == 20
     for part in PARTS:
-        examples, places = open_part(prepared.folder, part), prepared.folder / part / "rows.npy"
+        examples, places = map_part(prepared.folder, part), prepared.folder / part / "rows.npy"
         assert examples.groups is not None
         same = examples.groups[:, None] == examples.groups
         places_of = np.load(places) // 4
         np.testing.assert_array_equal(same, places_of[:, None] == places_of)
-    assert open_part(prepared_iris(tmp_path).folder, "test").groups is None
+    assert map_part(prepared_iris(tmp_path).folder, "test").groups is None
 
 
 def test_raw_text_targets_are_stored_without_pickle(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_workers_end_with_their_server(server: ForkServer) -> None:
 
 
 def test_a_worker_shares_what_the_server_imported() -> None:
-    with fork_server(warm="numpy") as server, processes(workers=2, server=server) as pool:
+    with fork_server(warm="numpy") as server, processes(server, workers=2) as pool:
         assert pool.submit(imported, "numpy").result(20)
         assert pool.submit(parent).result(20) == server.process.pid
     with processes(workers=1) as pool:

@@ -96,7 +96,7 @@ def test_the_walk_through_digits(
 
     said = {line: typed(line, monkeypatch, capsys) for line in DIGITS}
     assert "nothing was trained" in said["nnsearch run digits"]
-    assert "all 3 trials are done" in said["nnsearch run digits --trials 60"]
+    assert "all 3 trials are done" in said["nnsearch run digits --trials 60 --reopen-test"]
     assert "7 parameters" in said["nnsearch check digits"]
     assert "dropout" in said["nnsearch components models"]
 

@@ -50,15 +50,15 @@ def test_a_long_study_shows_its_best_and_a_spread_of_the_others(direction: Direc
 
 
 def test_a_short_study_shows_everything_that_tells_something() -> None:
-    storage, study = study_of([0.1, float("nan"), None, 0.3] * 75, "minimize")
-    assert worth_seeing(storage.every_trial(study), "minimize") == list(range(300))
+    storage, study = study_of([0.1, float("nan"), None, 0.3] * 125, "minimize")
+    assert worth_seeing(storage.every_trial(study), "minimize") == list(range(500))
 
 
 def test_pruned_trials_have_their_share() -> None:
     storage, study = study_of([0.5] * 50 + [float("nan")] * 950, "minimize")
     seen = worth_seeing(storage.every_trial(study), "minimize")
     assert len(seen) == MOST_SEEN
-    assert set(range(50)) <= set(seen)
+    assert set(range(BEST_SEEN)) <= set(seen)
 
 
 def test_a_sampler_sees_what_is_shown_and_what_came_since() -> None:

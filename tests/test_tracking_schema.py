@@ -88,7 +88,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
 
 
 def test_where_it_is_kept() -> None:
-    place = kept_tables({"HOME": "/home/somebody"})
+    place = kept_tables({"HOME": "/her/folder"})
     assert place is not None
-    assert place.parent == Path("/home/somebody/.cache/nnsearch")
+    assert place.parent == Path("/her/folder/.cache/nnsearch")
     assert kept_tables({}) is None

@@ -12,6 +12,7 @@ import torch
 from lessons import Classroom, classroom
 
 from nnsearch import events
+from nnsearch.data.sealed import reads
 from nnsearch.errors import IntegrityError
 from nnsearch.events import Ending, Epoch, Failed, Finished, Pruned, Started
 from nnsearch.study.folder import JobFolder, sha256_of
@@ -225,8 +226,10 @@ def test_a_checkpoint_of_nothing_is_none(tmp_path: Path) -> None:
 
 def test_the_test_split_is_judged_by_the_stored_weights(room: Classroom, tmp_path: Path) -> None:
     place = carried_out(tmp_path / "job", room.job())
-    metrics = look_at_test(str(place.root), 0, str(tmp_path / "test.npz"))
+    record = tmp_path / "reads.jsonl"
+    metrics = look_at_test(str(place.root), 0, str(tmp_path / "test.npz"), str(record))
     assert 0.5 < metrics["accuracy"] <= 1
+    assert [each.trial for each in reads(record)] == [0]
     assert (tmp_path / "test.npz").exists()
 
 

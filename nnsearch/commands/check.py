@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import numpy as np
 import torch
 
 from nnsearch import components
+from nnsearch.commands.reading import reading
 from nnsearch.data.checks import LEAKS
 from nnsearch.data.prepare import Prepared, inspect
 from nnsearch.errors import NnsearchError, Problem, StudyError
+from nnsearch.models.factorization import Pairs
+from nnsearch.models.sequence import Tokens
 from nnsearch.reports.tables import number, table
+from nnsearch.signature import Signature
 from nnsearch.study.fingerprint import to_json
 from nnsearch.study.load import load_study
 from nnsearch.study.objective import objective as choose_objective
@@ -40,18 +45,21 @@ def check(path: Path, *, overrides: Sequence[str] = (), allow_code: bool = False
     study = load_study(path, overrides=overrides, allow_code=allow_code)
     source = _load(study, "sources", study.source.name)
     make_task = _load(study, "tasks", next(iter(study.task.alternatives)))
-    prepared = inspect(
-        source,
-        target_kind(make_task),
-        study.split,
-        study.seed,
-        root=study.root,
-        options=study.source.options,
-        allow_leaky=study.allow_leaky,
-    )
-    task: Task = make_task(_specimens(prepared), **next(_ends(study.task))[1])
+    with reading(study.source.name, study.search.stall_timeout):
+        prepared = inspect(
+            source,
+            target_kind(make_task),
+            study.split,
+            study.seed,
+            root=study.root,
+            options=study.source.options,
+            allow_leaky=study.allow_leaky,
+            normal=next(_ends(study.task))[1].get("normal", ()),
+        )
+    specimens = _specimens(prepared, target_kind(make_task))
+    task: Task = make_task(specimens, **next(_ends(study.task))[1])
     objective = choose_objective(study, task.directions)
-    problems = list(_misfits(study, prepared, task.outputs))
+    problems = list(_misfits(study, prepared, task.outputs or prod(prepared.signature.shape)))
     if problems:
         raise StudyError(problems)
     return Checked(path, study, objective, prepared)
@@ -114,7 +122,30 @@ def _inputs(prepared: Prepared) -> str:
     shape = prepared.signature.shape
     if prepared.signature.kind == "table":
         return "1 column" if shape == (1,) else f"{shape[0]} columns"
-    return f"images of {' x '.join(map(str, shape))}"
+    size = " x ".join(map(str, shape))
+    match prepared.signature.kind:
+        case "series":
+            channels = "1 channel" if shape[0] == 1 else f"{shape[0]} channels"
+            return f"series of {channels} and up to {shape[1]} steps"
+        case "text":
+            num_words = len(prepared.signature.words)
+            return f"texts of up to {shape[0]} tokens, {num_words:,} words known"
+        case "ratings":
+            num_users, num_items = (len(each.categories) for each in prepared.signature.columns)
+            return f"{num_users:,} users and {num_items:,} items"
+    return f"images of {size}"
+
+
+def _model_inputs(signature: Signature) -> tuple[int, ...]:
+    """The shape that a model would get; a table's may have more features than columns."""
+    match signature.kind:
+        case "series":
+            return signature.shape[0] + 1, signature.shape[1]
+        case "text":
+            return Tokens(signature.shape[0], len(signature.words) + 2)
+        case "ratings":
+            return Pairs(*(len(column.categories) + 1 for column in signature.columns))
+    return signature.shape
 
 
 def describe(searched: Range) -> str:
@@ -154,8 +185,20 @@ def _load(study: Study, kind: str, name: str) -> Callable[..., Any]:
     return components.load(kind, name, root=study.root, allow_code=study.allow_code)
 
 
-def _specimens(prepared: Prepared) -> "np.ndarray[Any, Any]":
+def _specimens(prepared: Prepared, kind: str) -> "np.ndarray[Any, Any]":
     """Targets that stand for the real ones, enough to ask a task for its metrics and width."""
+    if kind == "pair":
+        return np.array([[0, 0], [1, 1]])
+    if kind == "mask":
+        return (
+            np.arange(2)
+            .repeat(prod(prepared.signature.shape[1:]))
+            .reshape(2, *prepared.signature.shape[1:])
+        )
+    if kind == "picture":
+        return np.arange(2.0).repeat(1 + prod(prepared.signature.shape)).reshape(2, -1)
+    if kind == "labels":
+        return np.array([[0], [1]]).repeat(len(prepared.signature.names), axis=1)
     labels = prepared.signature.labels
     return np.arange(len(labels)) if labels else np.array([0.0, 1.0])
 
@@ -186,7 +229,7 @@ def _misfits(study: Study, prepared: Prepared, outputs: int) -> Iterator[Problem
         is_own = ".py:" in name  # which need not work on torch's meta device
         try:
             with nullcontext() if is_own else torch.device("meta"):
-                make(prepared.signature.shape, outputs, **options)
+                make(_model_inputs(prepared.signature), outputs, **options)
         except NnsearchError as error:
             message, hint = error.message, error.hint
         except Exception as error:

@@ -11,8 +11,11 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from nnsearch.commands import compare_budget, compare_seeds
 from nnsearch.commands.compare_pictures import draw
-from nnsearch.commands.compare_records import Compared, Verdict, have_same_test, judge, load
+from nnsearch.commands.compare_records import Compared, have_same_test, load
+from nnsearch.commands.compare_seeds import judge_families
+from nnsearch.commands.compare_verdicts import Refusal, Verdict, as_document, judge, sentence
 from nnsearch.commands.listing import count
 from nnsearch.commands.places import MLRUNS, find_study_folder
 from nnsearch.errors import UsageError
@@ -30,8 +33,6 @@ from nnsearch.study.fingerprint import difference
 
 # Of a test, beside the objective: what is worth a line.
 SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "log_loss", "rmse", "mae", "r2")
-# Below this a difference is called one; it is custom and nothing more.
-RARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +55,26 @@ def compare(names: Sequence[str], home: Path = MLRUNS) -> Comparison:
         hint = "Such as: nnsearch compare digits digits-wide"
         raise UsageError("name two studies or more, each once.", hint)
     differences = {each.name: _differences(studies[0], each) for each in studies[1:]}
-    verdicts = judge(studies)
+    verdicts = judge(studies, differences)
     drawn = draw(studies, home)
     sections = [
         "\n".join(_warning(studies, differences)),
+        "\n".join(_sentences(studies, verdicts)),
         _overview(studies),
         "the best trial of each\n\n" + _side_by_side(studies, differences, verdicts),
-        "\n".join(_sentences(studies, verdicts)),
+        compare_budget.as_text(studies),
         "\n".join(["pictures", *(f"  {path}" for path in drawn)]) if drawn else "",
     ]
     document = {
         "studies": [_described(each) for each in studies],
         "differences": differences,
-        "tests": [asdict(each) for each in verdicts],
+        "tests": [as_document(each) for each in verdicts if isinstance(each, Verdict)],
+        "refusals": [as_document(each) for each in verdicts if isinstance(each, Refusal)],
+        "over_seeds": [
+            compare_seeds.as_document(each)
+            for each in judge_families(compare_budget.families(studies))
+        ],
+        "budgets": compare_budget.as_document(studies),
         "pictures": [str(path) for path in drawn],
     }
     return Comparison("\n\n".join(filter(None, sections)), _finite(document), drawn)
@@ -135,6 +143,7 @@ def _overview(studies: Sequence[Compared]) -> str:
                 "test [95 %]": tested,
                 "rows": None if each.tested is None else each.tested.num_rows,
                 "time": duration(each.seconds),
+                "CPU": "" if each.cpu_seconds is None else duration(each.cpu_seconds),
                 "parameters": each.num_parameters,
             }
         )
@@ -148,11 +157,15 @@ def _trials(each: Compared) -> str:
 
 
 def _side_by_side(
-    studies: Sequence[Compared], differences: dict[str, list[str]], verdicts: Sequence[Verdict]
+    studies: Sequence[Compared],
+    differences: dict[str, list[str]],
+    verdicts: Sequence[Verdict | Refusal],
 ) -> str:
     """Metrics and options as rows; the mark of the best only where all values compare."""
     keys = _option_names(studies)
-    p_values = {each.second: each.p_value for each in reversed(verdicts)}
+    p_values = {
+        each.second: each.found.p_value for each in reversed(verdicts) if isinstance(each, Verdict)
+    }
     trials = [
         BestTrial(
             study=each.name,
@@ -212,19 +225,17 @@ def _short(key: str) -> str:
     return key if parts[0] == "data" else f"{parts[0]}.{parts[-1]}"
 
 
-def _sentences(studies: Sequence[Compared], verdicts: Sequence[Verdict]) -> Iterator[str]:
-    if not verdicts:
-        yield "No test of the difference: the studies have not been tested on the same rows."
-        return
-    yield "on the test rows"
+def _sentences(studies: Sequence[Compared], verdicts: Sequence[Verdict | Refusal]) -> Iterator[str]:
+    yield "verdict"
+    for repeated in judge_families(compare_budget.families(studies)):
+        yield from _wrapped(compare_seeds.sentence(repeated))
     for each in verdicts:
-        yield from _wrapped(_sentence(each))
-    if len(verdicts) > 1:
-        yield from _wrapped(f"The {len(verdicts)} p-values are corrected for their number (Holm).")
-    yield from _wrapped(
-        "Each study sent one network, trained once: this compares those, not what the studies"
-        " could find."
-    )
+        yield from _wrapped(sentence(each))
+    if any(isinstance(each, Verdict) for each in verdicts):
+        yield from _wrapped(
+            "Each study sent one network, trained once: this compares those, not what the studies"
+            " could find."
+        )
     for study in studies:
         if study.num_looks > 1:
             yield from _wrapped(
@@ -235,28 +246,6 @@ def _sentences(studies: Sequence[Compared], verdicts: Sequence[Verdict]) -> Iter
 
 def _wrapped(text: str) -> list[str]:
     return wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-
-
-def _sentence(each: Verdict) -> str:
-    change = f"{each.value:+.3g} [{each.low:+.3g}, {each.high:+.3g}]"
-    rows = f"same {each.num_rows} rows"
-    p_value = f"p = {each.p_value:.2g}"
-    is_rare = each.p_value < RARE
-    if each.kind == "mcnemar":
-        counted = f"{each.only_second} only {each.second} gets right, {each.only_first} only"
-        start = f"{each.second} against {each.first}, {rows}: {counted} {each.first}; accuracy"
-        start, source = f"{start} {change}", f"McNemar's exact {p_value}"
-    else:
-        start = f"{each.second} against {each.first}, {rows}: {each.metric} {change}"
-        source = f"paired bootstrap, {p_value}"
-    if math.isnan(each.p_value):
-        return f"{start}; no p-value could be had."
-    if not is_rare:
-        return f"{start} ({source}): chance alone may well do that; neither is shown to be better."
-    winner = each.second if (each.value > 0) == each.is_more_better else each.first
-    return (
-        f"{start} ({source}): chance alone would seldom do that; {winner} is better on such rows."
-    )
 
 
 def _described(each: Compared) -> dict[str, Any]:
@@ -274,6 +263,8 @@ def _described(each: Compared) -> dict[str, Any]:
         "tested": None if each.tested is None else asdict(each.tested),
         "num_looks": each.num_looks,
         "seconds": each.seconds,
+        "cpu_seconds": each.cpu_seconds,
+        "gpu_seconds": each.gpu_seconds,
         "num_parameters": each.num_parameters,
     }
 

@@ -17,7 +17,8 @@ def draw(studies: Sequence[Compared], home: Path) -> tuple[Path, ...]:
     """The pictures of a comparison, in a folder called after its studies; earlier ones go.
 
     Best-so-far curves share a picture where the values compare, matrices where the classes are
-    the same; a regression has predicted against true, one picture a study.
+    the same, ROC and calibration where the rows are too; a regression has predicted against true,
+    one picture a study.
     """
     folder = home / "compare" / _name([each.name for each in studies])
     drawn: dict[str, bytes] = {}
@@ -28,6 +29,7 @@ def draw(studies: Sequence[Compared], home: Path) -> tuple[Path, ...]:
     for group in _groups(classified, lambda each: each.labels):
         if picture := _matrices(group):
             drawn[_file("confusion_matrices", group, studies)] = picture
+    drawn |= _sides(classified, studies)
     for each in studies:
         if not each.labels and (picture := _against_true(each)):
             drawn[f"predicted_true_{each.name}.svg"] = picture
@@ -83,6 +85,27 @@ def _matrices(group: Sequence[Compared]) -> bytes | None:
             title = f"{each.name}: {'test' if of_test else 'validation'}"
             matrices[title] = confusion(predictions.argmax(axis=1), targets, len(labels))
     return svg(confusion_matrices(matrices, labels)) if matrices else None
+
+
+def _sides(classified: Sequence[Compared], studies: Sequence[Compared]) -> dict[str, bytes]:
+    """ROC and calibration of those that were judged on the same rows, in one picture each."""
+    from nnsearch.reports.plots import svg
+    from nnsearch.reports.sides import calibration_sides, roc_sides
+
+    of_test = all(each.tested is not None for each in classified)
+    where = "test rows" if of_test else "validation rows"
+    scored = {each.name: predictions_of(each, of_test=of_test) for each in classified}
+    known = [each for each in classified if scored[each.name] is not None]
+    drawn: dict[str, bytes] = {}
+    for group in _groups(known, lambda each: (each.labels, _targets(scored[each.name]))):
+        found = {each.name: pair for each in group if (pair := scored[each.name]) is not None}
+        drawn[_file("roc", group, studies)] = svg(roc_sides(found, where))
+        drawn[_file("calibration", group, studies)] = svg(calibration_sides(found, where))
+    return drawn
+
+
+def _targets(found: tuple[Any, Any] | None) -> bytes:
+    return b"" if found is None else found[1].tobytes()
 
 
 def _against_true(study: Compared) -> bytes | None:

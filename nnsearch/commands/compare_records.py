@@ -1,31 +1,29 @@
-"""What a comparison reads of a study, and tests of the difference on shared test rows.
+"""What a comparison reads of a study's records. Knows no text, no test and no picture."""
 
-Knows no text and no picture.
-"""
-
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+import json
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnsearch.commands.result import tested_from_json
-from nnsearch.events import Failed, Finished, Tested
-from nnsearch.reports.statistics import holm, mcnemar, paired_difference
+from nnsearch.events import Ending, Failed, Finished, Tested, whole_lines
 from nnsearch.search.ledger import Ledger, read_ledger
-from nnsearch.study.folder import StudyFolder, read_json
-from nnsearch.study.spec import Objective, TrialSpec
-from nnsearch.tasks.metrics import class_metrics, number_metrics
+from nnsearch.study.fingerprint import comparable
+from nnsearch.study.folder import JobFolder, StudyFolder, read_json
+from nnsearch.study.spec import Objective, TrialSpec, digest
+from nnsearch.tasks.metrics import has_single_answers
 
 Array = npt.NDArray[Any]
-# What McNemar's test is about.
-ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A study's records. `best` is its best complete trial, `tested` that trial's look at test."""
+    """A study's records. `best` is its best complete trial, `tested` that trial's look at test.
+
+    `cpu_seconds` is what its workers computed, all cores together; None for older records.
+    """
 
     name: str
     folder: StudyFolder
@@ -36,6 +34,7 @@ class Compared:
     tested: Tested | None
     num_looks: int
     baseline: float | None
+    cpu_seconds: float | None = None
 
     @property
     def spec(self) -> TrialSpec:
@@ -51,8 +50,23 @@ class Compared:
     @property
     def seconds(self) -> float:
         """What its trials took together."""
-        endings = self.ledger.in_order()
-        return sum(each.seconds for each in endings if not isinstance(each, Failed))
+        return sum(map(seconds_of, self.ledger.in_order()))
+
+    @property
+    def gpu_seconds(self) -> float:
+        """What of that was spent on a GPU."""
+        started = self.ledger.started
+        return sum(
+            seconds_of(each)
+            for each in self.ledger.in_order()
+            if each.trial in started and not started[each.trial].device.startswith("cpu")
+        )
+
+    @property
+    def family(self) -> str:
+        """Equal for studies that differ in their seed only, and in what they are called."""
+        told = comparable(self.record["study"])
+        return digest({key: each for key, each in told.items() if key != "seed"})
 
     @property
     def num_parameters(self) -> int | None:
@@ -61,36 +75,19 @@ class Compared:
         return None if started is None else started.num_parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Second minus first on the same test rows, with its 95 % interval and a two-sided p-value.
-
-    The p-value is McNemar's where `kind` says so, with the rows that only one of the two gets
-    right; both kinds are corrected for their number. `is_more_better`: a greater value is better.
-    """
-
-    first: str
-    second: str
-    kind: Literal["mcnemar", "bootstrap"]
-    metric: str
-    is_more_better: bool
-    value: float
-    low: float
-    high: float
-    p_value: float
-    num_rows: int
-    only_first: int = 0
-    only_second: int = 0
+def seconds_of(ending: Ending) -> float:
+    """What a trial took; of one that failed it is not known."""
+    return 0.0 if isinstance(ending, Failed) else ending.seconds
 
 
 def load(folder: StudyFolder) -> Compared:
     """The records of one study."""
     record, ledger = read_json(folder.spec), read_ledger(folder)
     objective = Objective(**record["objective"])
-    best = ledger.best(objective)
+    result = read_json(folder.result) or {"conclusion": {}, "counts": {}}
+    best = _winner(ledger, objective, result)
     looks = read_json(folder.looks) or []
     tested = [look for look in map(tested_from_json, looks) if best and look.trial == best.trial]
-    result = read_json(folder.result) or {"conclusion": {}}
     return Compared(
         name=folder.root.name,
         folder=folder,
@@ -101,13 +98,25 @@ def load(folder: StudyFolder) -> Compared:
         tested=tested[0] if tested else None,
         num_looks=len(looks),
         baseline=result["conclusion"].get("baseline"),
+        cpu_seconds=_cpu_seconds(folder),
     )
+
+
+def _winner(ledger: Ledger, objective: Objective, result: dict[str, Any]) -> Finished | None:
+    """The trial that the study chose, or the best so far where it goes on."""
+    chosen = result["conclusion"].get("best")
+    is_whole = sum(result["counts"].values()) == len(ledger.endings)
+    if chosen is not None and is_whole:
+        ending = ledger.endings.get(chosen["trial"])
+        if isinstance(ending, Finished):
+            return ending
+    return ledger.best(objective)
 
 
 def predictions_of(study: Compared, *, of_test: bool) -> tuple[Array, Array] | None:
     """Predictions [N, P] and targets [N] of the best trial, on test or on validation rows.
 
-    None where there are none on the disk.
+    None where there are none on the disk, or where an answer is neither one class nor one number.
     """
     if study.best is None:
         return None
@@ -118,7 +127,10 @@ def predictions_of(study: Compared, *, of_test: bool) -> tuple[Array, Array] | N
     if not path.exists():
         return None
     with np.load(path) as stored:
-        return stored["predictions"], stored["targets"]
+        predictions, targets = stored["predictions"], stored["targets"]
+    return (
+        (predictions, targets) if has_single_answers(predictions, targets, study.labels) else None
+    )
 
 
 def have_same_test(first: Compared, second: Compared) -> bool:
@@ -133,19 +145,19 @@ def have_same_test(first: Compared, second: Compared) -> bool:
     return hashes[0] is not None and hashes[0] == hashes[1]
 
 
-def judge(studies: Sequence[Compared]) -> list[Verdict]:
-    """Each study against the first, where both were tested on the same rows."""
-    first = studies[0]
-    found = [
-        verdict
-        for other in studies[1:]
-        if have_same_test(first, other)
-        for verdict in _verdicts(first, other)
-    ]
-    known = [place for place, each in enumerate(found) if np.isfinite(each.p_value)]
-    for place, p_value in zip(known, holm([found[at].p_value for at in known]), strict=True):
-        found[place] = replace(found[place], p_value=p_value)
-    return found
+def groups_of_test(study: Compared) -> Array | None:
+    """The group of each test row [N] of a study that has been tested; None where rows stand alone.
+
+    They were kept with the predictions: the test split itself stays closed, but for studies of
+    before that was so.
+    """
+    assert study.best is not None  # noqa: S101 - our own mistake
+    path = study.folder.test_predictions(study.best.trial)
+    with np.load(path) as stored:
+        if "groups" in stored:
+            return np.asarray(stored["groups"])
+    older = study.folder.prepared(study.record["data"]).array("test", "groups")
+    return np.load(older) if older.exists() and not study.folder.test_reads.exists() else None
 
 
 def _test_hashes(study: Compared) -> tuple[str, str] | None:
@@ -157,56 +169,11 @@ def _test_hashes(study: Compared) -> tuple[str, str] | None:
     return hashes[folder.name_of("test", "rows")], hashes[folder.name_of("test", "targets")]
 
 
-def _verdicts(first: Compared, second: Compared) -> Iterator[Verdict]:
-    """McNemar's test for classes; the bootstrap for any other objective that both have."""
-    sides = [predictions_of(each, of_test=True) for each in (first, second)]
-    if sides[0] is None or sides[1] is None:
-        return
-    (ours, targets), (theirs, _) = sides[0], sides[1]
-    if first.labels:
-        yield _mcnemar(first, second, (ours, theirs), targets)
-    metric, is_shared = first.objective.metric, first.objective == second.objective
-    if is_shared and metric != ACCURACY:
-        metrics = class_metrics if first.labels else number_metrics
-        if metric in metrics(ours, targets):
-            found = paired_difference(
-                lambda p, t: metrics(p, t)[metric], theirs, ours, targets, seed=0
-            )
-            yield Verdict(
-                first=first.name,
-                second=second.name,
-                kind="bootstrap",
-                metric=metric,
-                is_more_better=first.objective.direction == "maximize",
-                value=found.value,
-                low=found.low,
-                high=found.high,
-                p_value=found.p_value,
-                num_rows=len(targets),
-            )
-
-
-def _mcnemar(
-    first: Compared, second: Compared, sides: tuple[Array, Array], targets: Array
-) -> Verdict:
-    ours, theirs = (side.argmax(axis=1) for side in sides)
-    found = mcnemar(ours, theirs, targets)
-    interval = paired_difference(_share_right, theirs, ours, targets, seed=0)
-    return Verdict(
-        first=first.name,
-        second=second.name,
-        kind="mcnemar",
-        metric=ACCURACY,
-        is_more_better=True,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        p_value=found.p_value,
-        num_rows=len(targets),
-        only_first=found.only_first,
-        only_second=found.only_second,
-    )
-
-
-def _share_right(predicted: Array, targets: Array) -> float:
-    return float(np.mean(predicted == targets))
+def _cpu_seconds(folder: StudyFolder) -> float | None:
+    """What the jobs' processes say that they computed; None where none says anything."""
+    told = [
+        float(json.loads(line)["cpu_seconds"])
+        for job in sorted(folder.jobs.glob("*"))
+        for line, _ in whole_lines(JobFolder(job).cost)
+    ]
+    return sum(told) if told else None

@@ -73,9 +73,13 @@ class Stores:
             storage = JournalStorage(JournalFileBackend(str(journal)))
         try:
             number = storage.get_study_id_from_name(study)
+            return storage.get_all_trials(number, deepcopy=False)
         except KeyError:
             raise LookupError("it is not there; was it run with --storage?") from None
-        return storage.get_all_trials(number, deepcopy=False)
+        finally:
+            storage.remove_session()
+            if isinstance(storage, RDBStorage):
+                storage.engine.dispose()
 
     def experiment(self, study: str) -> "tuple[MlflowClient, str]":
         """MLflow's store and the study's experiment. Raises LookupError where there is none."""

@@ -4,20 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnsearch.commands.places import MLRUNS, find_study_folder
 from nnsearch.commands.result import tested_from_json
-from nnsearch.data.prepare import open_part
 from nnsearch.errors import UsageError
 from nnsearch.events import Finished, Tested
-from nnsearch.exporting.folder import write_export
-from nnsearch.exporting.predictor import Predictor
 from nnsearch.exporting.standalone import READING
 from nnsearch.search.ledger import read_ledger
 from nnsearch.study.folder import StudyFolder, read_json
 from nnsearch.study.spec import Objective
-from nnsearch.training.examine import rebuild
 
 PARITY_ROWS = 256
 
@@ -89,6 +83,13 @@ def export_trial(job: str, number: int, folder: str, told: dict[str, Any]) -> st
     The rows on which torch and ONNX Runtime must agree are validation rows, filled up from the
     training split: the test split stays closed. `told` are facts for the manifest.
     """
+    import numpy as np
+
+    from nnsearch.data.prepare import open_part
+    from nnsearch.exporting.folder import write_export
+    from nnsearch.exporting.predictor import Predictor
+    from nnsearch.training.examine import rebuild
+
     _, parts, _ = rebuild(job, number)
     predictor = Predictor(parts.transforms, parts.model, parts.decode)
     splits = [open_part(parts.data, part) for part in ("valid", "train")]

@@ -8,22 +8,42 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnsearch import components
-from nnsearch.data.prepare import Prepared, open_part, prepare
+from nnsearch.commands.reading import reading
 from nnsearch.errors import Problem, StudyError
 from nnsearch.events import cut_torn_line
 from nnsearch.search.ledger import Ledger, read_ledger
+from nnsearch.signature import Signature
 from nnsearch.study.fingerprint import difference, fingerprint, to_json
 from nnsearch.study.folder import StudyFolder, read_json, write_json
 from nnsearch.study.objective import objective as choose_objective
-from nnsearch.study.spec import Component, Direction, Objective, Space, Study
-from nnsearch.tasks.task import Task, target_kind
+from nnsearch.study.spec import Component, Objective, Space, Study
+
+if TYPE_CHECKING:
+    from nnsearch.data.prepare import Prepared
+    from nnsearch.tasks.task import Task
 
 PACKAGES = ("nnsearch", "torch", "optuna", "mlflow", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What the driver has to know of a study's data and task, found out by one who loads torch.
+
+    `remarks` are what a person should hear of the data; `baseline` is the model to compare with.
+    """
+
+    folder: Path
+    fingerprint: str
+    signature: Signature
+    num_rows: dict[str, int]
+    remarks: tuple[str, ...]
+    objective: Objective
+    baseline: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +52,39 @@ class Opened:
 
     study: Study
     folder: StudyFolder
-    prepared: Prepared
+    prepared: Inspected
     objective: Objective
     ledger: Ledger
 
 
-def open_study(study: Study, folder: StudyFolder) -> Opened:
-    """Prepare the data, check it and the study against what was recorded, and read the records.
+def inspect(study: Study, folder: StudyFolder) -> Inspected:
+    """Prepare the data, and ask the task for its metrics.
 
-    Raises DataError for data that cannot be used, and StudyError where trials are recorded that a
-    changed space, data or objective has made incomparable.
+    Raises DataError for data that cannot be used.
+    """
+    prepared = prepare_data(study, folder)
+    task = study_task(study, prepared.folder)
+    findings = (f"{each.message} {each.hint}" for each in prepared.findings)
+    return Inspected(
+        prepared.folder,
+        prepared.fingerprint,
+        prepared.signature,
+        prepared.num_rows,
+        (*prepared.notes, *findings),
+        choose_objective(study, task.directions),
+        task.baseline,
+    )
+
+
+def open_study(study: Study, folder: StudyFolder, inspected: Inspected | None = None) -> Opened:
+    """Check the study and its data against what was recorded, and read the records.
+
+    What is not `inspected` yet is inspected here. Raises DataError as `inspect`, and StudyError
+    where trials are recorded that a changed space, data or objective has made incomparable.
     """
     remove_drafts(folder)
-    prepared = prepare_data(study, folder)
-    objective = choose_objective(study, task_directions(study, prepared))
+    prepared = inspected or inspect(study, folder)
+    objective = prepared.objective
     _refuse_changes(study, prepared, objective, folder)
     if not folder.spec.exists():
         write_json(folder.spec, _record(study, prepared, objective))
@@ -60,31 +99,35 @@ def remove_drafts(folder: StudyFolder) -> None:
             draft.unlink(missing_ok=True)
 
 
-def prepare_data(study: Study, folder: StudyFolder) -> Prepared:
+def prepare_data(study: Study, folder: StudyFolder) -> "Prepared":
     """The study's data, split and on the disk; read from there where it was prepared before."""
+    from nnsearch.data.prepare import prepare
+
     source = components.load(
         "sources", study.source.name, root=study.root, allow_code=study.allow_code
     )
-    return prepare(
-        source,
-        _target(study),
-        study.split,
-        study.seed,
-        root=study.root,
-        options=study.source.options,
-        folder=folder.data,
-        allow_leaky=study.allow_leaky,
-    )
+    with reading(study.source.name, study.search.stall_timeout):
+        return prepare(
+            source,
+            _target(study),
+            study.split,
+            study.seed,
+            root=study.root,
+            options=study.source.options,
+            folder=folder.data,
+            allow_leaky=study.allow_leaky,
+            normal=first_literals(study.task).options.get("normal", ()),
+        )
 
 
-def task_directions(study: Study, prepared: Prepared) -> dict[str, Direction]:
-    """The metrics of the study's task and which way each improves."""
-    name = next(iter(study.task.alternatives))
-    make = components.load("tasks", name, root=study.root, allow_code=study.allow_code)
-    targets = np.asarray(open_part(prepared.folder, "train").targets)
-    options = first_literals(study.task).options
-    task: Task = make(targets, **options)
-    return task.directions
+def study_task(study: Study, data: Path, chosen: Component | None = None) -> "Task":
+    """The study's task, or a trial's `chosen` one, made of the training split's targets."""
+    from nnsearch.data.prepare import open_part
+
+    task = chosen or first_literals(study.task)
+    make = components.load("tasks", task.name, root=study.root, allow_code=study.allow_code)
+    made: Task = make(np.asarray(open_part(data, "train").targets), **task.options)
+    return made
 
 
 def first_literals(space: Space) -> Component:
@@ -107,12 +150,14 @@ def facts() -> dict[str, str]:
 
 
 def _target(study: Study) -> Any:
+    from nnsearch.tasks.task import target_kind
+
     name = next(iter(study.task.alternatives))
     return target_kind(components.load("tasks", name, root=study.root, allow_code=study.allow_code))
 
 
 def _refuse_changes(
-    study: Study, prepared: Prepared, objective: Objective, folder: StudyFolder
+    study: Study, prepared: Inspected, objective: Objective, folder: StudyFolder
 ) -> None:
     recorded = read_json(folder.spec)
     if recorded is None:
@@ -138,7 +183,7 @@ def _refuse_changes(
     )
 
 
-def _record(study: Study, prepared: Prepared, objective: Objective) -> dict[str, Any]:
+def _record(study: Study, prepared: Inspected, objective: Objective) -> dict[str, Any]:
     return {
         "study": to_json(study),
         "fingerprint": fingerprint(study),

@@ -9,6 +9,9 @@ from nnsearch.events import Epoch
 from nnsearch.study.folder import TrialFolder
 from nnsearch.study.spec import Objective
 
+# Names of arrays of images beside the predictions, as `training.evaluate` writes them.
+SHOWN = "shown/"
+
 
 def picture(
     labels: Sequence[str], objective: Objective, folder: TrialFolder, epochs: Sequence[Epoch]
@@ -18,6 +21,8 @@ def picture(
 
     with np.load(folder.predictions) as stored:
         predictions, targets = stored["predictions"], stored["targets"]
+        named = [name for name in stored.files if name.startswith(SHOWN)]
+        shown = {name.removeprefix(SHOWN): stored[name] for name in named}
     return pictures(
         predictions,
         targets,
@@ -25,6 +30,7 @@ def picture(
         epochs,
         objective_key=objective.key,
         kept_epoch=_kept(epochs, objective),
+        shown=shown,
     )
 
 

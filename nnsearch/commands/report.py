@@ -1,18 +1,17 @@
 """A study as one HTML file to read offline, to print and to send. Trains nothing."""
 
-from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from nnsearch.commands.compare_records import load
 from nnsearch.commands.places import MLRUNS, find_study_folder
+from nnsearch.commands.report_interpret import as_document as interpretation_values
+from nnsearch.commands.report_interpret import interpretation
 from nnsearch.commands.report_records import gather, now
-from nnsearch.commands.result import Options
 from nnsearch.errors import StoreError
 from nnsearch.reports.html import page
-from nnsearch.study.folder import Home, read_json, write_whole
-from nnsearch.tracking.attach import attach
-from nnsearch.tracking.store import destination
+from nnsearch.study.folder import write_whole
 
 
 def report(name: str, home: Path = MLRUNS, *, out: Path | None = None) -> Path:
@@ -35,27 +34,14 @@ def report(name: str, home: Path = MLRUNS, *, out: Path | None = None) -> Path:
     return path
 
 
-def add_report(name: str, options: Options, warn: Callable[[str], None]) -> None:
-    """Write the report of a study that has just ended, and put it into MLflow's run of the study.
-
-    What goes wrong is said to `warn`: the study counts without a page about it.
-    """
-    try:
-        path = report(name, options.home)
-        folder = Home(options.home).study(name)
-        uri = destination(Home(options.home), options.environ)[0]
-        uid = read_json(folder.spec)["fingerprint"]
-        if not attach(path, uri=uri, experiment=name, study_uid=uid):
-            warn(f"MLflow has no run of the study '{name}': its report is only at {path}.")
-    except Exception as error:  # noqa: BLE001 - neither drawing nor MLflow may fail a study that is done
-        reason = str(error).partition("\n")[0]
-        warn(f"the report is not written, or not in MLflow ({type(error).__name__}: {reason}).")
-        warn(f"`nnsearch report {quote(name)}` writes it again.")
-
-
-def as_document(path: Path) -> dict[str, Any]:
-    """The same as JSON values."""
-    return {"report": str(path), "bytes": path.stat().st_size}
+def as_document(path: Path, name: str, home: Path = MLRUNS) -> dict[str, Any]:
+    """The same as JSON values, with what the winner looks at."""
+    study = load(find_study_folder(name, home))
+    return {
+        "report": str(path),
+        "bytes": path.stat().st_size,
+        "interpretation": interpretation_values(interpretation(study)),
+    }
 
 
 def as_text(path: Path) -> str:

@@ -7,6 +7,7 @@ from shlex import quote
 from nnsearch.commands.compare_records import Compared, load
 from nnsearch.commands.listing import state_of, when
 from nnsearch.commands.places import MLRUNS
+from nnsearch.commands.report_interpret import interpretation
 from nnsearch.commands.report_rows import mistakes, parts, rivals, scored
 from nnsearch.commands.show import Row, show
 from nnsearch.data.checks import Finding
@@ -51,6 +52,7 @@ def gather(folder: StudyFolder, home: Path, *, at: float) -> Report:
         importance=_importance(study),
         scored=scored(study),
         mistakes=mistakes(study),
+        interpretation=interpretation(study),
         export=conclusion.get("export", ""),
         export_problem=conclusion.get("export_problem", ""),
         where="" if is_default else f" --mlruns {quote(str(home))}",

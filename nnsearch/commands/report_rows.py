@@ -16,7 +16,7 @@ from nnsearch.reports.html_content import Cell, Mistake, Mistakes, Part, Rival, 
 from nnsearch.reports.html_pictures import png_of
 from nnsearch.reports.statistics import Difference, paired_difference
 from nnsearch.signature import Signature
-from nnsearch.study.folder import TrialFolder
+from nnsearch.study.folder import TrialFolder, read_json
 from nnsearch.tasks.metrics import (
     brier,
     class_metrics,
@@ -52,7 +52,7 @@ def parts(study: Compared) -> tuple[Part, ...]:
 
 
 def rivals(study: Compared) -> tuple[Rival, ...]:
-    """The second best trial and the linear baseline, on the rows that the best was chosen by."""
+    """The second best trial and the baseline, on the rows that the best was chosen by."""
     if study.best is None:
         return ()
     found = []
@@ -67,7 +67,8 @@ def rivals(study: Compared) -> tuple[Rival, ...]:
         found.append(_rival(study, name, second.value, ours=ours, theirs=folder))
     if study.baseline is not None:
         folder = study.folder.baseline.trial(0)
-        name = "the linear baseline"
+        (trial,) = read_json(study.folder.baseline.spec)["trials"]
+        name = f"the {trial['model']['name']} baseline"
         found.append(_rival(study, name, study.baseline, ours=ours, theirs=folder))
     return tuple(found)
 
@@ -104,7 +105,11 @@ def mistakes(study: Compared) -> Mistakes | None:
 
 def _part(study: Compared, name: str) -> Part:
     num_rows = int(study.record["num_rows"][name])
-    targets = _array(study, name, "targets")
+    if name == "test":  # sealed: known are those that were predicted, once there are such
+        found = None if study.tested is None else predictions_of(study, of_test=True)
+        targets = None if found is None else found[1]
+    else:
+        targets = _array(study, name, "targets")
     if targets is None or not len(targets):
         return Part(name, num_rows)
     if study.labels:
@@ -181,6 +186,9 @@ def _describer(
     if signature.kind == "image":
         top = _brightest(study)
         return lambda pixels: (png_of(pixels, top=top), ())
+    if signature.kind == "text":
+        name = signature.columns[0].name
+        return lambda tokens: (b"", (Cell(name, signature.text_of(tokens.tolist())),))
     train = _array(study, "train", "inputs")
     middles, spreads = np.zeros(signature.shape), np.full(signature.shape, np.nan)
     if train is not None and len(train):

@@ -4,7 +4,6 @@ A finished study that is asked for again in the same words is answered from here
 """
 
 import hashlib
-import tomllib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
@@ -12,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from nnsearch.commands.places import MLRUNS
+from nnsearch.errors import StudyError
 from nnsearch.events import Event, Finished, Tested
 from nnsearch.study.folder import Home, read_json
+from nnsearch.study.frame import NAME
+from nnsearch.study.load import read_tables
 from nnsearch.study.spec import Objective
 
 # What a study may read beside its own file: if one of these changed, it is checked again.
@@ -35,12 +37,16 @@ class Options:
     storage: str = ""
     workers: int = 0
     allow_code: bool = False
+    reopen_test: bool = False
     environ: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What a study came to: the winner, the baseline's validation value, the exported folder."""
+    """What a study came to: the winner, the baseline's validation value, the exported folder.
+
+    `rival` is the baseline's model; earlier results have no other than the linear one.
+    """
 
     best: Finished
     tested: Tested
@@ -48,6 +54,7 @@ class Conclusion:
     baseline: float | None
     export: str
     export_problem: str
+    rival: str = "linear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +77,12 @@ class RunResult:
 def stored_result(path: Path, options: Options) -> RunResult | None:
     """The result of an equal run that came to its end, else None."""
     try:
-        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name", path.stem)
-    except (OSError, ValueError):
+        name = read_tables(path).get("name", path.stem)
+    except StudyError:
         return None  # the study is loaded next, and says what is wrong with it
-    stored = read_json(Home(options.home).study(str(name)).result)
+    if not isinstance(name, str) or NAME.fullmatch(name) is None:
+        return None
+    stored = read_json(Home(options.home).study(name).result)
     if stored is None or stored.pop("request") != request_of(path, options):
         return None
     export = stored["conclusion"]["export"]
@@ -88,7 +97,8 @@ def stored_result(path: Path, options: Options) -> RunResult | None:
 def request_of(path: Path, options: Options) -> str:
     """What a run asks for, as a hash: the study file, the options, the files it may read."""
     told = asdict(options) | {"environ": options.environ.get("MLFLOW_TRACKING_URI", "")}
-    told.pop("workers")
+    for name in ("workers", "reopen_test"):  # how it is reached, not what is asked for
+        told.pop(name)
     parts = [path.read_bytes() if path.is_file() else b"", repr(sorted(told.items())).encode()]
     for near in sorted(path.parent.iterdir()):
         if near.suffix in READ_BESIDE:

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from nnsearch.commands.places import no_trace, sole_driver
+from nnsearch.commands.publishing import add_report
 from nnsearch.commands.result import Options, RunResult, Show, request_of, stored_result
 from nnsearch.study.folder import Home, write_json
 from nnsearch.study.holders import disk_named
-from nnsearch.study.load import load_study
 from nnsearch.study.spec import Study
+
+# Code of one's own that takes longer to import hangs.
+LOAD_SECONDS = 600.0
 
 
 def run(
@@ -30,28 +33,41 @@ def run(
     done = stored_result(path, options)
     if done is not None:
         return done
+    from nnsearch.commands import errands
+    from nnsearch.commands.attempts import attempt
     from nnsearch.executors.launch import fork_server
+    from nnsearch.executors.processes import processes
 
-    # The server imports torch for the workers while this process reads the study.
-    with fork_server(warm="nnsearch.training.job") as server:
-        study = _load(path, options)
-        folder = Home(options.home).study(study.name)
-        with sole_driver(folder), no_trace(folder), disk_named(folder.root):
-            # torch, Optuna and MLflow take seconds to import: neither a finished study needs them
-            # nor one that another driver has in its hands.
+    # The server loads torch, for its workers, while this process loads what it needs itself.
+    with fork_server(warm=errands.WARM) as server:
+        with processes(server, workers=1) as executor:
+            asked = (path, options.overrides, options.allow_code)
+            begun = executor.submit(errands.load, *asked)
             from nnsearch.commands.session import carry_out
 
+            loaded = attempt(
+                executor, errands.load, *asked, stall_seconds=LOAD_SECONDS, begun=begun
+            )
+            study = _limited(loaded, options)
+        folder = Home(options.home).study(study.name)
+        with sole_driver(folder), no_trace(folder), disk_named(folder.root):
             request = request_of(path, options)
             result = carry_out(study, options, server, show=show, warn=warn)
             write_json(folder.result, asdict(result) | {"request": request})
-    from nnsearch.commands.report import add_report
-
-    add_report(study.name, options, warn)
+        with processes(server, workers=1, log=folder.workers_log) as executor:
+            add_report(
+                study.name,
+                options,
+                lambda *asked: attempt(
+                    executor, errands.report, *asked, stall_seconds=study.search.stall_timeout
+                ),
+                warn,
+            )
     return result
 
 
-def _load(path: Path, options: Options) -> Study:
-    study = load_study(path, overrides=options.overrides, allow_code=options.allow_code)
+def _limited(study: Study, options: Options) -> Study:
+    """The study with the limits of the command line."""
     changes: dict[str, Any] = {}
     if options.trials is not None:
         changes["trials"] = options.trials

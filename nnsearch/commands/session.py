@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from threading import Thread
 
 from nnsearch import components
+from nnsearch.commands import errands
+from nnsearch.commands.attempts import attempt
 from nnsearch.commands.conclusion import conclude, start_baseline
 from nnsearch.commands.opening import Opened, facts, open_study, remove_drafts
 from nnsearch.commands.pictures import picture
@@ -22,9 +25,9 @@ from nnsearch.search.storage import Place, projection
 from nnsearch.study.folder import Home, StudyFolder, read_json
 from nnsearch.study.spec import IntRange, Study, TrialSpec
 from nnsearch.tracking.mlflow import mlflow_listener
-from nnsearch.tracking.store import destination, shown
+from nnsearch.tracking.store import destination, import_mlflow, shown
 from nnsearch.training.fuse import plan
-from nnsearch.training.job import Job, run_job, write_job
+from nnsearch.training.jobfile import Job, write_job
 
 
 def carry_out(
@@ -42,15 +45,17 @@ def carry_out(
     folder = Home(options.home).study(study.name)
     began = time.monotonic()
     log = folder.workers_log
+    # Not a daemon: an import that is cut off by the interpreter's end may crash it.
+    loading = Thread(target=import_mlflow, name="mlflow-import")
     with (
         _tidied(folder),
-        processes(
-            workers=options.workers, warm="nnsearch.training.job", log=log, server=server
-        ) as executor,
+        processes(server, workers=options.workers, warm=errands.WARM, log=log) as executor,
     ):
-        opened = open_study(study, folder)
-        findings = (f"{each.message} {each.hint}" for each in opened.prepared.findings)
-        for note in (*opened.prepared.notes, *findings):
+        loading.start()
+        seconds = study.search.stall_timeout
+        inspected = attempt(executor, errands.inspect, study, folder, stall_seconds=2 * seconds)
+        opened = open_study(study, folder, inspected)
+        for note in inspected.remarks:
             warn(note)
         with _listeners(opened, options, show, warn) as listen, _stopping(executor):
             reason, conclusion = _search(opened, options, executor, listen, warn=warn)
@@ -82,7 +87,7 @@ def _search(
         means = Means(
             plan=plan,
             write=partial(_write_job, opened, pruning.rungs),
-            submit=lambda root: executor.submit(run_job, root),
+            submit=lambda root: executor.submit(errands.train, root),
             slots=executor.slots,
             listen=listen,
             project=project,
@@ -92,7 +97,7 @@ def _search(
         course = Course(study, opened.objective, opened.folder, opened.ledger, asker, judge, means)
         reason, best = search(course)
         await_baseline()
-        conclusion = conclude(opened, executor, best)
+        conclusion = conclude(opened, executor, best, may_reopen=options.reopen_test)
         listen(conclusion.tested)
     return reason, conclusion
 

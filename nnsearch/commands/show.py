@@ -211,7 +211,8 @@ def _result(shown: Shown) -> Iterator[str]:
     conclusion = shown.result["conclusion"]
     best, tested = conclusion["best"], conclusion["tested"]
     baseline = conclusion["baseline"]
-    against = "" if baseline is None else f" (linear baseline {number(baseline)})"
+    rival = conclusion.get("rival", "linear")
+    against = "" if baseline is None else f" ({rival} baseline {number(baseline)})"
     yield f"best trial   {best['trial']}: {shown.objective.key} {number(best['value'])}{against}"
     metric = shown.objective.metric
     if metric in tested["metrics"]:

@@ -66,7 +66,7 @@ def _tested(result: RunResult) -> Iterator[str]:
 
 
 def _chosen(result: RunResult) -> Iterator[str]:
-    """The best trial, how it stands against the linear baseline, and what was searched."""
+    """The best trial, how it stands against the baseline, and what was searched."""
     best, objective = result.conclusion.best, result.objective
     yield f"best trial     {best.trial}: {objective.key} {number(best.value)}{_against(result)}"
     params = {name: _setting(value) for name, value in result.params.items()}
@@ -83,7 +83,7 @@ def _against(result: RunResult) -> str:
         how = "as good as"
     else:
         how = "better than" if result.objective.better(best, baseline) else "worse than"
-    return f", {how} the linear baseline ({number(baseline)})"
+    return f", {how} the {result.conclusion.rival} baseline ({number(baseline)})"
 
 
 def _counts(result: RunResult) -> str:

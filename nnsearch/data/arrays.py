@@ -21,6 +21,9 @@ _TABLE_AXES = 2
 _GREY_AXES = 3
 _MOST_CHANNELS = 4
 
+Kind = Literal["auto", "series"]
+_AXES: dict[Kind, tuple[int, ...]] = {"auto": (2, 3, 4), "series": (2, 3)}
+
 
 def idx(
     root: Path,
@@ -74,26 +77,28 @@ def npz(
     test_targets: str = "",
     groups: str = "",
     times: str = "",
+    kind: Kind = "auto",
     data_root: str = "",
     dedupe: bool = False,
 ) -> Examples:
     """The arrays of an NPZ archive under these names.
 
     Inputs [N, F] are a table, [N, H, W] images of one channel, and of four axes images with the
-    channels first or last. `test_inputs` are held out: they are the test split. Archives with
-    pickled objects are refused. Raises DataError with everything wrong.
+    channels first or last. Of the kind "series" they are [N, T] or [N, channels, T], where NaN is
+    a missing value and stands behind the end of those that are shorter. `test_inputs` are held
+    out: they are the test split. Archives with pickled objects are refused. Raises DataError with
+    everything wrong.
     """
     file = find_files(root, data_root, path=path)["path"]
     options = {"inputs": inputs, "targets": targets, "groups": groups, "times": times}
     tests = {"test_inputs": test_inputs, "test_targets": test_targets}
     arrays = _read_npz(file, path, {key: name for key, name in (options | tests).items() if name})
-    problems = _npz_problems(arrays, path)
-    if problems:
+    if problems := _npz_problems(arrays, path, kind):
         raise DataError(problems)
     parts = [(arrays["inputs"], arrays["targets"])]
     if "test_inputs" in arrays:
         parts.append((arrays["test_inputs"], arrays["test_targets"]))
-    examples = _joined(parts, targets)
+    examples = _joined(parts, targets, kind)
     examples = Examples(
         examples.inputs,
         examples.targets,
@@ -203,14 +208,14 @@ def _read_npz(file: Path, shown: str, options: dict[str, str]) -> dict[str, Arra
     return arrays
 
 
-def _npz_problems(arrays: dict[str, Array], shown: str) -> list[Problem]:
+def _npz_problems(arrays: dict[str, Array], shown: str, kind: Kind) -> list[Problem]:
     problems = []
     if ("test_inputs" in arrays) != ("test_targets" in arrays):
         problems.append(Problem("E317", "test_inputs and test_targets belong together.", shown))
     if "test_inputs" in arrays and {"groups", "times"} & arrays.keys():
         problems.append(Problem("E317", "groups and times exclude test_inputs.", shown))
     for key, array in arrays.items():
-        problems += _array_problems(key, array, shown)
+        problems += _array_problems(key, array, shown, kind)
     if problems:
         return problems
     for key in arrays.keys() - {"inputs", "test_inputs"}:
@@ -221,10 +226,12 @@ def _npz_problems(arrays: dict[str, Array], shown: str) -> list[Problem]:
     return problems
 
 
-def _array_problems(key: str, array: Array, shown: str) -> list[Problem]:
+def _array_problems(key: str, array: Array, shown: str, kind: Kind) -> list[Problem]:
     is_input = key.endswith("inputs")
     problems = []
-    axes = (2, 3, 4) if is_input else (1,)
+    # Targets of three axes are masks: the class of each pixel.
+    others = (1, 3) if key.endswith("targets") else (1,)
+    axes = _AXES[kind] if is_input else others
     if array.ndim not in axes:
         message = f"{key} has shape {array.shape}: {' or '.join(map(str, axes))} axes wanted."
         problems.append(Problem("E333", message, shown, "Reshape it."))
@@ -234,13 +241,14 @@ def _array_problems(key: str, array: Array, shown: str) -> list[Problem]:
         hint = "Store numbers or datetime64."
         problems.append(Problem("E333", f"times holds {array.dtype}, no times.", shown, hint))
     if is_input and array.dtype.kind == "f":
-        problems += _value_problem(key, array, shown)
+        problems += _value_problem(key, array, shown, kind)
     return problems
 
 
-def _value_problem(key: str, array: Array, shown: str) -> list[Problem]:
-    """A table may lack a cell; an image may not, and nothing may be infinite."""
-    wrong = np.isinf(array) if array.ndim == _TABLE_AXES else ~np.isfinite(array)
+def _value_problem(key: str, array: Array, shown: str, kind: Kind) -> list[Problem]:
+    """A table or a series may lack a value; an image may not, and nothing may be infinite."""
+    is_image = kind == "auto" and array.ndim > _TABLE_AXES
+    wrong = ~np.isfinite(array) if is_image else np.isinf(array)
     if not wrong.any():
         return []
     row = int(np.flatnonzero(wrong.reshape(len(array), -1).any(axis=1))[0])
@@ -248,13 +256,17 @@ def _value_problem(key: str, array: Array, shown: str) -> list[Problem]:
     return [Problem("E319", message, shown, "Replace them.")]
 
 
-def _joined(parts: list[tuple[Array, Array]], target: str) -> Examples:
+def _joined(parts: list[tuple[Array, Array]], target: str, kind: Kind = "auto") -> Examples:
     """One set of examples of all parts; the second part is held out."""
     inputs = np.concatenate([each for each, _ in parts]) if len(parts) > 1 else parts[0][0]
     targets = np.concatenate([_plain(each) for _, each in parts])
     held_out = None
     if len(parts) > 1:
         held_out = np.arange(len(targets)) >= len(parts[0][1])
+    if kind == "series":
+        steps = (inputs[:, np.newaxis] if inputs.ndim == _TABLE_AXES else inputs).astype(np.float32)
+        signature = Signature("series", steps.shape[1:], "float32", target)
+        return Examples(steps, targets, signature, held_out=held_out)
     if inputs.ndim == _TABLE_AXES:
         columns = tuple(Column(f"x{place}") for place in range(inputs.shape[1]))
         signature = Signature("table", (len(columns),), "float64", target, columns)

@@ -122,11 +122,15 @@ def _leaking_columns(examples: Examples) -> Iterator[Finding]:
     if examples.num_rows < _FEWEST_ROWS:
         return
     is_only = len(examples.signature.columns) == 1
-    targets = examples.targets
+    # Several targets of a row are looked at one by one.
+    targets = [examples.targets]
+    if examples.targets.ndim > 1:
+        targets = list(examples.targets.reshape(examples.num_rows, -1).T)
     for place, column in enumerate(examples.signature.columns):
         cells = examples.inputs[:, place].astype(np.float64)
         hint = f'Use drop = ["{column.name}"], or set allow_leaky.'
-        if _tells_target(cells, targets, len(examples.signature.labels)):
+        num_labels = len(examples.signature.labels)
+        if any(_tells_target(cells, each, num_labels) for each in targets):
             message = f"column '{column.name}' is equal to the target."
             yield Finding("error", "E352", message, hint, column.name)
         elif not is_only and _is_id(column.name, column.kind, cells):

@@ -87,6 +87,24 @@ def raw_target(name: str, cells: "pd.Series", reading: Reading) -> tuple[Array, 
     return (typed.numbers.astype(np.int64) if whole else typed.numbers), []
 
 
+def raw_labels(
+    frame: pd.DataFrame, names: Sequence[str], reading: Reading
+) -> tuple[Array, list[Problem]]:
+    """Columns of 0 and 1 as targets int64 [N, L]; no cell may be missing or another number."""
+    columns, problems = [], []
+    for name in names:
+        values, wrong = raw_target(name, frame[name], reading)
+        problems += wrong
+        others = [] if wrong else np.flatnonzero(~np.isin(values.astype(str), ["0", "1"])).tolist()
+        if others:
+            message = f"the label '{name}' is {values[others[0]]} here, neither 0 nor 1."
+            problems.append(Problem("E326", message, reading.where(others[0]), "Write 0 or 1."))
+        columns.append(values)
+    if problems:
+        return np.empty(0), problems
+    return np.column_stack(columns).astype(np.int64), []
+
+
 def is_constant(values: Numbers) -> bool:
     """Whether a column says nothing: every cell missing, or all present and equal."""
     missing = np.isnan(values)
@@ -107,8 +125,8 @@ def in_columns(frame: pd.DataFrame, columns: Sequence[Column], reading: Reading)
     for place, column in enumerate(columns):
         if column.name in absent:
             continue
-        kinds: dict[str, Kind] = {column.name: column.kind}
-        whole = Reading(reading.where, reading.missing, reading.decimal, kinds)
+        kind: Kind = "numeric" if column.kind == "numeric" else "categorical"
+        whole = Reading(reading.where, reading.missing, reading.decimal, {column.name: kind})
         typed = typed_column(column.name, frame[column.name], whole)
         problems += typed.problems
         inputs[:, place] = _recoded(typed, column)

@@ -112,27 +112,42 @@ def _structure(text: str, shown: str, delimiter: str) -> tuple[list[str], list[i
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     lines: list[int] = []
-    problems: list[Problem] = []
+    widths: dict[int, int] = {}  # by line, where a row is not as wide as the header
     while True:
         line = reader.line_num + 1
         try:
             record = next(reader)
         except StopIteration:
-            return header, lines, problems
+            return header, lines, _width_problems(widths, len(header), len(lines), shown)
         except csv.Error as error:
+            problems = _width_problems(widths, len(header), len(lines), shown)
             return header, lines, [*problems, _quote_problem(str(error), f"{shown}:{line}")]
         if not record:
             continue
         if not header:
             header = record
             if _is_one_column(header, delimiter):
-                return header, lines, problems
+                return header, lines, []
             continue
         lines.append(line)
         if len(record) != len(header):
-            message = f"{len(record)} cells where the header has {len(header)}."
-            hint = "Add or remove a delimiter, or quote the cell that holds one."
-            problems.append(Problem("E314", message, f"{shown}:{line}", hint))
+            widths[line] = len(record)
+
+
+def _width_problems(
+    widths: dict[int, int], wanted: int, num_rows: int, shown: str
+) -> list[Problem]:
+    """One for each row that is not as wide as the header; one in all if it is the header."""
+    if 1 < num_rows == len(widths) and len(set(widths.values())) == 1:
+        width = next(iter(widths.values()))
+        message = f"the header has {wanted} cells, each of the {num_rows} rows below it {width}."
+        hint = "Add or remove a delimiter in the header, or quote the name that holds one."
+        return [Problem("E314", message, f"{shown}:1", hint)]
+    hint = "Add or remove a delimiter, or quote the cell that holds one."
+    return [
+        Problem("E314", f"{width} cells where the header has {wanted}.", f"{shown}:{line}", hint)
+        for line, width in widths.items()
+    ]
 
 
 def _quote_problem(error: str, where: str) -> Problem:

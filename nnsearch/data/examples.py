@@ -19,10 +19,13 @@ class Examples:
 
     `inputs` is [N, *signature.shape]: a table is float64, where a categorical cell is the index
     into its column's categories and a missing cell is NaN in both kinds; an image is [C, H, W],
-    uint8 or float32. `targets` is [N]: as the source has them until they are encoded, then int64
-    class indices where `signature.labels` is set and float64 numbers where it is not. `groups` and
-    `times` are [N] or None; `held_out` marks the rows that the source declares to be the test
-    split. `notes` are sentences about what was done to the data on the way.
+    uint8 or float32; a series is [C, T], float32, NaN where a value is missing and behind its end.
+    A text is a str among objects until the data are prepared, then the numbers of its tokens,
+    int32 [T]. `targets` is [N]: as the source has them until they are encoded, then int64 class
+    indices where `signature.labels` is set and float64 numbers where it is not; a forecast's are
+    float64 [N, 3, H]. `groups` and `times` are [N] or None, as is `until`, the last moment that
+    is in the target of a row of `times`; `held_out` marks the rows that the source declares to be
+    the test split. `notes` are sentences about what was done to the data on the way.
     """
 
     inputs: Array
@@ -32,6 +35,7 @@ class Examples:
     times: npt.NDArray[np.float64] | None = None
     held_out: npt.NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+    until: npt.NDArray[np.float64] | None = None
 
     @property
     def num_rows(self) -> int:
@@ -47,12 +51,16 @@ class Examples:
             groups=None if self.groups is None else self.groups[rows],
             times=None if self.times is None else self.times[rows],
             held_out=None if self.held_out is None else self.held_out[rows],
+            until=None if self.until is None else self.until[rows],
         )
 
 
 def row_keys(inputs: Array, targets: Array) -> list[bytes]:
     """One short key a row, equal for rows that are equal in input and target."""
-    cells = np.ascontiguousarray(inputs)
+    if inputs.dtype.kind == "O":
+        cells = np.array([hashlib.blake2b(str(each).encode()).hexdigest() for each in inputs])
+    else:
+        cells = np.ascontiguousarray(inputs)
     if np.issubdtype(cells.dtype, np.floating):
         # -0.0 is equal to 0.0 and every NaN means missing, so their bits have to agree as well.
         cells = np.where(np.isnan(cells), np.nan, np.where(cells == 0, 0, cells))

@@ -4,7 +4,7 @@
     <folder>/<fingerprint>/{train,valid,test}/{inputs,targets,rows}.npy
     <folder>/<fingerprint>/{train,valid,test}/groups.npy    where rows belong together
 
-The test split lies in a folder of its own, which nothing but the final test opens.
+The test split lies in a folder of its own, which nothing but `sealed.open_test` opens.
 """
 
 import errno
@@ -14,22 +14,40 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from nnsearch.data.anomalies import ANOMALY_LABELS, encode_anomalies, normal_in_train
 from nnsearch.data.checks import LEAKS, Finding, allowed, audit
 from nnsearch.data.examples import Array, Examples
 from nnsearch.data.split import PARTS, Part, RowsOf, split, with_split_column
-from nnsearch.data.targets import as_numbers, encode_classes
+from nnsearch.data.targets import (
+    as_numbers,
+    encode_classes,
+    encode_pairs,
+    masks_of_images,
+    several_labels,
+    with_pictures,
+)
+from nnsearch.data.texts import divided
 from nnsearch.errors import DataError, IntegrityError, StoreError
 from nnsearch.signature import Signature
 from nnsearch.study.folder import PreparedFolder, read_json, sha256_of, write_json
 from nnsearch.study.spec import Split, digest
 
 Source = Callable[..., Examples]
-TargetKind = Literal["class", "number", "raw"]
+TargetKind = Literal["class", "number", "anomaly", "pair", "labels", "mask", "picture", "raw"]
+ENCODERS: dict[str, Callable[[Examples], Examples]] = {
+    "class": encode_classes,
+    "number": as_numbers,
+    "pair": encode_pairs,
+    "labels": several_labels,
+    "mask": masks_of_images,
+    "picture": with_pictures,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +76,17 @@ def prepare(
     options: Mapping[str, Any],
     folder: Path,
     allow_leaky: bool = False,
+    normal: tuple[str, ...] = (),
 ) -> Prepared:
     """Load, encode, split and audit the source's examples, and lay them below `folder`.
 
+    `normal` are the classes that a task of anomalies takes for normal.
     Arrays that are there already are checked against their hashes and used. Raises DataError for
     anything wrong with the data (a leak too, without `allow_leaky`), StoreError where the folder
     cannot be written, IntegrityError where arrays there were changed.
     """
-    examples, rows, found = _load(source, task_target, spec, seed, files=(root, options))
+    encode = partial(_encoded, kind=task_target, normal=normal)
+    examples, rows, found = _load(source, encode, spec, seed, files=(root, options))
     prepared = _describe(examples, rows, found, allow_leaky=allow_leaky)
     target = folder / prepared.fingerprint
     prepared = replace(prepared, folder=target)
@@ -89,9 +110,11 @@ def inspect(
     root: Path,
     options: Mapping[str, Any],
     allow_leaky: bool = False,
+    normal: tuple[str, ...] = (),
 ) -> Prepared:
     """What `prepare` would return and raise, without writing anything."""
-    examples, rows, found = _load(source, task_target, spec, seed, files=(root, options))
+    encode = partial(_encoded, kind=task_target, normal=normal)
+    examples, rows, found = _load(source, encode, spec, seed, files=(root, options))
     return _describe(examples, rows, found, allow_leaky=allow_leaky)
 
 
@@ -108,11 +131,19 @@ def open_prepared(folder: Path) -> Prepared:
     )
 
 
-def open_part(folder: Path, part: Part) -> Examples:
+def open_part(folder: Path, part: Literal["train", "valid"]) -> Examples:
     """One split's examples, read-only and mapped from the disk: workers share the memory.
 
-    `groups`, where there are any, are numbers that count from 0 over all three splits.
+    `groups`, where there are any, are numbers that count from 0 over all three splits. The test
+    split is sealed: raises IntegrityError for it, and `sealed.open_test` opens it.
     """
+    if part not in {"train", "valid"}:
+        raise IntegrityError(f"the {part} split is sealed.", "Only a chosen trial opens it, once.")
+    return map_part(folder, part)
+
+
+def map_part(folder: Path, part: Part) -> Examples:
+    """What `open_part` returns, of any split; for test only `sealed.open_test` asks for it."""
     record, files = _record(folder), PreparedFolder(folder)
     arrays = {
         name: np.load(files.array(part, name), mmap_mode="r")
@@ -125,7 +156,7 @@ def open_part(folder: Path, part: Part) -> Examples:
 
 def _load(
     source: Source,
-    task_target: TargetKind,
+    encode: Callable[[Examples], Examples],
     spec: Split,
     seed: int,
     *,
@@ -133,15 +164,23 @@ def _load(
 ) -> tuple[Examples, RowsOf, list[Finding]]:
     root, options = files
     examples = with_split_column(source(root, **options), spec)
-    if task_target == "class":
-        examples = encode_classes(examples)
-    elif task_target == "number":
-        examples = as_numbers(examples)
+    examples = encode(examples)
     rows = split(examples, spec, seed)
     if examples.groups is not None:
         numbers = np.unique(examples.groups, return_inverse=True)[1].astype(np.int64)
         examples = replace(examples, groups=numbers)
-    return examples, rows, audit(examples, rows)
+    found = audit(examples, rows)
+    if examples.signature.labels == ANOMALY_LABELS:
+        examples, rows = normal_in_train(examples, rows)
+    if examples.signature.kind == "text":
+        examples = divided(examples, rows["train"])
+    return examples, rows, found
+
+
+def _encoded(examples: Examples, kind: TargetKind, normal: tuple[str, ...]) -> Examples:
+    if kind == "anomaly":
+        return encode_anomalies(examples, normal)
+    return ENCODERS[kind](examples) if kind in ENCODERS else examples
 
 
 def _describe(

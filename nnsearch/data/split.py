@@ -21,6 +21,8 @@ PARTS: tuple[Part, ...] = ("train", "valid", "test")
 def split(examples: Examples, spec: Split, seed: int) -> RowsOf:
     """The rows of `train`, `valid` and `test`: ascending, disjoint, together all of them.
 
+    By time, rows whose target reaches into the part that follows are in none.
+
     Rows that the source holds out are the test split, and only the others are divided, in the
     proportion of train to valid. By class, each class with three rows or more is in every part.
     Raises DataError where a part with a share above zero would be empty.
@@ -59,6 +61,9 @@ def with_split_column(examples: Examples, spec: Split) -> Examples:
     if not spec.column and known is not None:
         return examples
     names = [column.name for column in examples.signature.columns]
+    if not spec.column:
+        message = f"split by {spec.by}: the source knows no {spec.by} of its own."
+        raise DataError([Problem("E317", message, hint="Name a column as split.column.")])
     if spec.column not in names:
         message = f"split by {spec.by}: there is no column '{spec.column}'."
         hint = nearest(spec.column, names) if names else "The source has to give it."
@@ -102,7 +107,7 @@ def _places(examples: Examples, shares: Shares, by: str, generator: np.random.Ge
     if by == "group" and examples.groups is not None:
         return _by_group(examples.groups, shares, generator)
     if by == "time" and examples.times is not None:
-        return _by_time(examples.times, shares)
+        return _without_overlap(_by_time(examples.times, shares), examples.times, examples.until)
     if by in {"group", "time"}:
         hint = "Name it as split.column."
         raise DataError([Problem("E317", f"the source gives no {by} to split by.", hint=hint)])
@@ -181,6 +186,19 @@ def _by_group(groups: Array, shares: Shares, generator: np.random.Generator) -> 
         part: np.flatnonzero(np.isin(index, [key for key, to in part_of.items() if to == part]))
         for part in PARTS
     }
+
+
+def _without_overlap(
+    parts: RowsOf, times: npt.NDArray[np.float64], until: npt.NDArray[np.float64] | None
+) -> RowsOf:
+    """Each part without the rows whose target reaches into the part that follows."""
+    if until is None:
+        return parts
+    kept = dict(parts)
+    for part, following in (("train", "valid"), ("valid", "test")):
+        if len(parts[following]):
+            kept[part] = parts[part][until[parts[part]] < times[parts[following]].min()]
+    return kept
 
 
 def _by_time(times: npt.NDArray[np.float64], shares: Shares) -> RowsOf:

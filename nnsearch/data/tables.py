@@ -18,6 +18,7 @@ from nnsearch.data.columns import (
     Typed,
     in_columns,
     is_constant,
+    raw_labels,
     raw_target,
     typed_column,
 )
@@ -35,7 +36,8 @@ def csv(
     root: Path,
     *,
     path: str,
-    target: str,
+    target: str = "",
+    labels: Names = (),
     data_root: str = "",
     drop: Names = (),
     numeric: Names = (),
@@ -47,12 +49,13 @@ def csv(
 ) -> Examples:
     """The rows of a CSV file in UTF-8 with a header; `target` is the column to predict.
 
+    `labels`, in place of it, are columns of 0 and 1 that are to be predicted together.
     A column is numeric where all its cells are numbers or `missing`, else categorical; `numeric`
     and `categorical` decide it. Columns that say nothing are dropped, which the notes tell.
     Raises DataError with every problem of the file, each with its line.
     """
     file = find_files(root, data_root, path=path)["path"]
-    choice = _Choice(path, target, drop, numeric, categorical)
+    choice = _Choice(path, target, labels, drop, numeric, categorical)
     cells = read_cells(file, path, Dialect(delimiter, decimal, missing, categorical))
     reading = Reading(
         lambda row: f"{path}:{cells.lines[row]}", missing, decimal, choice.forced_kinds()
@@ -65,7 +68,8 @@ def parquet(
     root: Path,
     *,
     path: str,
-    target: str,
+    target: str = "",
+    labels: Names = (),
     data_root: str = "",
     drop: Names = (),
     numeric: Names = (),
@@ -78,8 +82,8 @@ def parquet(
     a column is nested.
     """
     file = find_files(root, data_root, path=path)["path"]
-    frame = _read_parquet(file, path)
-    choice = _Choice(path, target, drop, numeric, categorical)
+    frame = read_parquet(file, path)
+    choice = _Choice(path, target, labels, drop, numeric, categorical)
     reading = Reading(lambda row: f"{path}: row {row + 1}", ("",), ".", choice.forced_kinds())
     examples = _examples(frame, choice, reading, ())
     return without_copies(examples) if dedupe else examples
@@ -101,7 +105,7 @@ def read_inputs(
     shown = path.name
     found = find_files(path.parent, "", path=path.name)["path"]
     if path.suffix == ".parquet":
-        frame = _read_parquet(found, shown)
+        frame = read_parquet(found, shown)
         return in_columns(frame, columns, Reading(lambda row: f"{shown}: row {row + 1}", ("",)))
     texts = [column.name for column in columns if column.kind == "categorical"]
     cells = read_cells(found, shown, Dialect(delimiter, decimal, missing, texts))
@@ -115,6 +119,7 @@ class _Choice:
 
     shown: str
     target: str
+    labels: Names
     drop: Names
     numeric: Names
     categorical: Names
@@ -128,7 +133,8 @@ class _Choice:
     def problems(self, known: list[str]) -> list[Problem]:
         """Names that are no column, and names that contradict each other."""
         options = {
-            "target": (self.target,),
+            "target": (self.target,) if self.target else (),
+            "labels": self.labels,
             "drop": self.drop,
             "numeric": self.numeric,
             "categorical": self.categorical,
@@ -143,17 +149,24 @@ class _Choice:
         ]
         twice = sorted({*self.numeric} & {*self.categorical})
         both = [f"'{name}' is both numeric and categorical." for name in twice]
-        if self.target in self.drop:
-            both.append(f"the target '{self.target}' is dropped as well.")
+        both += [
+            f"the target '{name}' is dropped as well."
+            for name in (self.target, *self.labels)
+            if name in self.drop
+        ]
+        if bool(self.target) == bool(self.labels):
+            both.append("either target or labels says what is to be predicted.")
         hint = "Take it out of one option."
         return [*unknown, *(Problem("E317", each, self.shown, hint) for each in both)]
 
 
-def _read_parquet(file: Path, shown: str) -> pd.DataFrame:
+def read_parquet(file: Path, shown: str) -> pd.DataFrame:
+    """The table of a Parquet file; raises DataError where there is none."""
     try:
         frame = pd.read_parquet(file, engine="pyarrow")
     except (ValueError, OSError, NotImplementedError) as error:  # Arrow's errors are these
-        message = f"cannot be read as Parquet ({str(error).splitlines()[0][:120]})."
+        reason = str(error).splitlines()[0].rpartition(f"'{file}': ")[2].partition(". ")[0]
+        message = f"cannot be read as Parquet ({reason[:120]})."
         hint = "It may be cut short: write it again."
         raise DataError([Problem("E341", message, shown, hint)]) from error
     frame.columns = frame.columns.map(str)
@@ -173,7 +186,10 @@ def _examples(frame: pd.DataFrame, choice: _Choice, reading: Reading, notes: Nam
     if choice.target in names:
         targets, wrong = raw_target(choice.target, frame[choice.target], reading)
         problems += wrong
-    left_out = {choice.target, *choice.drop}
+    elif choice.labels and not problems:
+        targets, wrong = raw_labels(frame, choice.labels, reading)
+        problems += wrong
+    left_out = {choice.target, *choice.labels, *choice.drop}
     typed = [typed_column(each, frame[each], reading) for each in names if each not in left_out]
     problems += [problem for each in typed for problem in each.problems]
     kept = [each for each in typed if not is_constant(each.numbers)]
@@ -183,7 +199,9 @@ def _examples(frame: pd.DataFrame, choice: _Choice, reading: Reading, notes: Nam
     if problems:
         raise DataError([_placed(each, choice.shown) for each in problems])
     columns = tuple(each.column for each in kept)
-    signature = Signature("table", (len(columns),), "float64", choice.target, columns)
+    signature = Signature(
+        "table", (len(columns),), "float64", choice.target or "labels", columns, names=choice.labels
+    )
     said = tuple(note for each in kept for note in each.notes)
     inputs = np.column_stack([each.numbers for each in kept])
     return Examples(inputs, targets, signature, notes=(*notes, *said, *_dropped(typed)))

@@ -22,6 +22,7 @@ def encode_classes(examples: Examples) -> Examples:
     Numbers are ordered as numbers, all else as text. Raises DataError where a target is missing,
     there is one class only, a class has one row only, or the target is a quantity.
     """
+    _refuse_several(examples)
     if examples.signature.labels:
         indices = examples.targets.astype(np.int64)
         labels = examples.signature.labels
@@ -44,6 +45,7 @@ def as_numbers(examples: Examples) -> Examples:
     Labels that are numbers, such as a digit's, count as numbers. Raises DataError where a target
     is text ("did you mean classification?"), missing or infinite, or where all are equal.
     """
+    _refuse_several(examples)
     targets: Array = examples.targets
     if examples.signature.labels:
         targets = np.array(examples.signature.labels, dtype=object)[targets.astype(np.int64)]
@@ -68,6 +70,49 @@ def as_numbers(examples: Examples) -> Examples:
     return replace(examples, targets=numbers, signature=signature)
 
 
+def several_labels(examples: Examples) -> Examples:
+    """The examples as they are; raises DataError unless their targets are 0 and 1, [N, L]."""
+    if examples.targets.ndim != 2 or not examples.signature.names:  # noqa: PLR2004 - [N, L]
+        message = f"the target '{examples.signature.target}' is one column, not several labels."
+        hint = "Name the columns of 0 and 1 with labels in place of target."
+        raise DataError([Problem("E327", message, hint=hint)])
+    counts = examples.targets.astype(np.int64).sum(axis=0)
+    same = np.flatnonzero((counts == 0) | (counts == examples.num_rows))
+    if len(same):
+        names = _listed([examples.signature.names[place] for place in same.tolist()])
+        message = f"{len(same)} labels are the same in every row: {names}."
+        raise DataError([Problem("E322", message, hint="Leave them out.")])
+    return examples
+
+
+def with_pictures(examples: Examples) -> Examples:
+    """The examples with targets float32 [N, 1 + D]: the class, and the values of the image itself.
+
+    Raises DataError where the examples are no images of several classes.
+    """
+    if examples.signature.kind != "image":
+        message = "pictures are drawn after images, which these examples are not."
+        raise DataError([Problem("E327", message, hint="Use a source of images.")])
+    classes = encode_classes(examples).targets.astype(np.float32)
+    pixels = examples.inputs.reshape(examples.num_rows, -1).astype(np.float32)
+    targets = np.concatenate([classes[:, None], pixels], axis=1)
+    signature = replace(examples.signature, labels=(), target="picture")
+    return replace(examples, targets=targets, signature=signature)
+
+
+def masks_of_images(examples: Examples) -> Examples:
+    """The examples with int64 classes [N, H, W]; raises DataError where targets are no masks."""
+    masks, shape = examples.targets, examples.signature.shape
+    if examples.signature.kind != "image" or masks.shape[1:] != shape[1:]:
+        message = f"targets of shape {masks.shape[1:]} are no masks of inputs of shape {shape}."
+        hint = "Give images [C, H, W] and a class for each of their pixels, [H, W]."
+        raise DataError([Problem("E327", message, hint=hint)])
+    if masks.dtype.kind not in "bui" or (masks.size and int(masks.min()) < 0):
+        message = "the classes of pixels are not whole numbers from 0 on."
+        raise DataError([Problem("E326", message, hint="Number the classes from 0.")])
+    return replace(examples, targets=masks.astype(np.int64))
+
+
 def _sortable(targets: Array) -> Array:
     return targets.astype(str) if targets.dtype.kind in "OU" else targets
 
@@ -75,6 +120,13 @@ def _sortable(targets: Array) -> Array:
 def _label(value: object) -> str:
     """`3.0` is called '3', as a person would."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _refuse_several(examples: Examples) -> None:
+    if examples.targets.ndim > 1:
+        message = f"the target '{examples.signature.target}' is several numbers in each row."
+        hint = 'Of a source of windows: set task.name = "forecasting".'
+        raise DataError([Problem("E325", message, hint=hint)])
 
 
 def _refuse_missing(examples: Examples) -> None:
@@ -132,3 +184,14 @@ def _refuse_rare(counts: npt.NDArray[np.int64], labels: tuple[str, ...], name: s
 def _listed(texts: list[str]) -> str:
     more = ", ..." if len(texts) > _LISTED else ""
     return ", ".join(f"'{text[:40]}'" for text in texts[:_LISTED]) + more
+
+
+def encode_pairs(examples: Examples) -> Examples:
+    """The examples with targets int64 [N, 2], the codes of user and item, in place of ratings.
+
+    Raises DataError where the examples are no ratings.
+    """
+    if examples.signature.kind != "ratings":
+        message = "the task ranking wants users and items."
+        raise DataError([Problem("E327", message, hint="Use the source ratings.")])
+    return replace(examples, targets=examples.inputs.astype(np.int64))

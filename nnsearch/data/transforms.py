@@ -23,6 +23,8 @@ Missing = Literal["median", "mean", "most_frequent", "constant"]
 TableScale = Literal["standard", "robust", "minmax", "none"]
 ImageScale = Literal["standard", "unit", "none"]
 
+# Where it has another name than the kind of data.
+DEFAULTS = {"ratings": "ids"}
 _CHUNK = 4096
 
 
@@ -38,7 +40,7 @@ class _Style(NamedTuple):
 
 def default_transform(signature: Signature) -> str:
     """The name of the transform for data of this kind."""
-    return signature.kind
+    return DEFAULTS.get(signature.kind, signature.kind)
 
 
 def table(

@@ -49,12 +49,12 @@ R = TypeVar("R")
 
 @contextmanager
 def processes(
+    server: ForkServer | None = None,
     *,
     workers: Annotated[int, Ge(0)] = 0,
     threads: Count = 1,
     warm: str = "",
     log: Path | None = None,
-    server: ForkServer | None = None,
 ) -> Iterator["Processes"]:
     """Worker processes, one a slot; 0 means one a GPU, or one a core where there is no GPU.
 

@@ -94,11 +94,11 @@ def write_sample(
     folder: Path,
     reading: Mapping[str, Any] = standalone.READING,
 ) -> Path:
-    """Raw rows as a person would send them: sample.csv for tables, sample.npy for images.
+    """Raw rows as a person would send them: sample.csv for tables, else sample.npy.
 
     `reading` says how the study's own table is written; the sample is written alike.
     """
-    if signature.kind == "image":
+    if not signature.columns:
         content = np.array(rows)
         path = folder / "sample.npy"
         write_whole(path, lambda temporary: _save(temporary, content))
@@ -107,6 +107,9 @@ def write_sample(
     writer = csv.writer(text, delimiter=reading["delimiter"], lineterminator="\n")
     writer.writerow([column.name for column in signature.columns])
     for row in rows:
+        if signature.kind == "text":
+            writer.writerow([signature.text_of(row.tolist())])
+            continue
         writer.writerow(
             _missing(reading)
             if math.isnan(cell)

@@ -44,7 +44,9 @@ def _title(manifest: Mapping[str, Any]) -> str:
 
 def _output(signature: Signature) -> str:
     if not signature.labels:
-        return f"one column, prediction, the number for {signature.target}."
+        several = " Of a forecast of several steps: prediction_1, prediction_2 and so on."
+        one = f"one column, prediction, the number for {signature.target}."
+        return one + (several if signature.kind == "series" else "")
     return (
         f"the label for {signature.target} and the probability of each of the "
         f"{len(signature.labels)} classes, {_listed(signature.labels)}."
@@ -52,12 +54,26 @@ def _output(signature: Signature) -> str:
 
 
 def _input(signature: Signature, reading: Mapping[str, Any]) -> Iterator[str]:
+    shape = ", ".join(map(str, ("N", *signature.shape)))
+    if signature.kind == "series":
+        yield (
+            f"Series as an array [{shape}] of {signature.dtype} in .npy or .npz, in the order "
+            "series, channel, step. NaN is a missing value, and stands behind the end of a series "
+            "that is shorter. The values must not be scaled: the model does that itself."
+        )
+        return
     if signature.kind == "image":
-        shape = ", ".join(map(str, ("N", *signature.shape)))
         yield (
             f"Raw images as an array [{shape}] of {signature.dtype} in .npy or .npz, or a CSV file "
             "with one image a line, its values in the order channel, row, column. "
             "The values must not be scaled: the model does that itself."
+        )
+        return
+    if signature.kind == "text":
+        yield (
+            f"A CSV file with a header and the column {signature.columns[0].name}, which holds the "
+            f"texts as they are; others are ignored. At most the first {signature.shape[0]} "
+            f"words and signs of each count; {len(signature.words):,} words are known."
         )
         return
     yield (

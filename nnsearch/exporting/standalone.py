@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,16 +24,10 @@ from typing import Any
 try:
     import numpy as np
 except ImportError as error:
-    if __name__ != "__main__":
-        raise
     raise SystemExit("predict.py needs two packages: pip install numpy onnxruntime") from error
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-MODEL = "model.onnx"
-BATCH = 1024
-NUMBER = "prediction"
-NUM_SHOWN = 20
+FORMAT, MANIFEST, MODEL = 1, "manifest.json", "model.onnx"
+BATCH, NUM_SHOWN = 1024, 20
 # How cells are read where the manifest's "reading" does not say otherwise; as in training.
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]
 READING = {"missing": MISSING, "decimal": ".", "delimiter": ","}
@@ -72,10 +67,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_verified(folder: Path, manifest: Mapping[str, Any], name: str) -> bytes:
-    """The bytes of a file of the export; raises DamagedError unless its sha256 is the manifest's.
-
-    What was hashed is what is returned, so that nobody can change the file in between.
-    """
+    """The bytes that were hashed; raises DamagedError unless their sha256 is the manifest's."""
     if Path(name).name != name:
         raise DamagedError(f"{folder / MANIFEST} names the file {name!r} outside of it.")
     try:
@@ -100,10 +92,8 @@ def open_session(model: bytes) -> Any:
 
 def run(session: Any, inputs: np.ndarray) -> np.ndarray:
     """Predictions [N, P] of raw inputs [N, *shape] that `as_inputs` or `encode` made."""
-    batches = range(0, max(len(inputs), 1), BATCH)
-    return np.concatenate(
-        [session.run(None, {"inputs": inputs[start : start + BATCH]})[0] for start in batches]
-    )
+    starts = range(0, max(len(inputs), 1), BATCH)
+    return np.concatenate([session.run(None, {"inputs": inputs[i : i + BATCH]})[0] for i in starts])
 
 
 def predict(session: Any, inputs: np.ndarray) -> np.ndarray:
@@ -112,31 +102,33 @@ def predict(session: Any, inputs: np.ndarray) -> np.ndarray:
     is_finite = np.isfinite(predictions).all(axis=1)
     if not is_finite.all():
         row = int(np.argmin(is_finite)) + 1
-        raise PredictError(
-            f"row {row}: the prediction is not finite. Are its values far too large?"
-        )
+        raise PredictError(f"row {row}: the prediction is not finite. Are its values too large?")
     return predictions
 
 
 def describe(predictions: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Each prediction as {label, probabilities}, or as {prediction} where it is a number."""
+    """Each prediction as {label, probabilities}, or {prediction}, or {prediction_1, ...}."""
     if not labels:
-        return [{NUMBER: float(row[0])} for row in predictions]
+        num = predictions.shape[1]
+        names = [f"prediction_{k + 1}" for k in range(num)] if num > 1 else ["prediction"]
+        return [dict(zip(names, map(float, row), strict=True)) for row in predictions]
     shares = [dict(zip(labels, map(float, row), strict=True)) for row in predictions]
     return [{"label": max(each, key=each.__getitem__), "probabilities": each} for each in shares]
 
 
 def encode(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Rows of cells by column name as float64 [N, number of columns].
+    """Rows of cells by column name as float64 [N, number of columns], or texts as tokens [N, T].
 
     A categorical cell becomes the index of its text among the column's categories; unseen text and
     missing cells become NaN. Other columns are ignored. Raises PredictError that lists every absent
     column, or the first twenty cells that are not numbers.
     """
-    columns = manifest["signature"]["columns"]
+    signature, reading = manifest["signature"], reading_of(manifest)
+    columns = signature["columns"]
     if rows:
         check_columns(columns, {name for row in rows for name in row})
-    reading = reading_of(manifest)
+    if signature["kind"] == "text":
+        return tokens([str(row.get(columns[0]["name"]) or "") for row in rows], signature)
     table = np.full((len(rows), len(columns)), np.nan)
     problems = []
     for j, column in enumerate(columns):
@@ -153,6 +145,16 @@ def encode(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> np
         rest = [f"... and {len(problems) - NUM_SHOWN} more"] if problems[NUM_SHOWN:] else []
         raise PredictError("\n".join([*problems[:NUM_SHOWN], *rest]))
     return table
+
+
+def tokens(texts: Sequence[str], signature: Mapping[str, Any]) -> np.ndarray:
+    """Each text's tokens as int32 [N, T]: 1 is an unknown word, 0 stands behind the end."""
+    numbers = {word: number for number, word in enumerate(signature["words"], start=2)}
+    inputs = np.zeros((len(texts), *signature["shape"]), np.int32)
+    for row, text in zip(inputs, texts, strict=True):
+        found = re.findall(signature["pattern"], text.lower())[: len(row)]
+        row[: len(found)] = [numbers.get(word, 1) for word in found]
+    return inputs
 
 
 def reading_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,8 +201,8 @@ def as_inputs(values: Any, signature: Mapping[str, Any]) -> np.ndarray:
     long_axes = [size for size in array.shape[1:] if size != 1]
     fits = long_axes in ([size for size in shape if size != 1], [math.prod(shape)])
     if array.ndim == 0 or not fits:
-        wanted = ", ".join(map(str, ["N", *shape]))
-        raise PredictError(f"the input has shape {list(array.shape)}; wanted is [{wanted}].")
+        wanted = f"[N, {str(shape)[1:]}"
+        raise PredictError(f"the input has shape {list(array.shape)}; wanted is {wanted}.")
     if array.dtype.kind not in "buif":
         raise PredictError(f"the input holds {array.dtype}; wanted is {dtype}.")
     with np.errstate(invalid="ignore", over="ignore"):
@@ -238,10 +240,9 @@ def _read_array(path: Path) -> np.ndarray:
         if isinstance(content, np.ndarray):
             return content
         name = next((each for each in ("inputs", "x") if each in content.files), content.files[0])
-        array: np.ndarray = content[name]
+        return np.asarray(content[name])
     except (ValueError, EOFError, IndexError, zipfile.BadZipFile) as error:
         raise PredictError(f"{path} is no numpy file of numbers: {error}") from error
-    return array
 
 
 def _read_csv(path: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
@@ -264,11 +265,11 @@ def _read_csv(path: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
 
 def to_csv(predictions: np.ndarray, labels: Sequence[str]) -> str:
     """A header, then a line a row: the label and each probability, or the number."""
-    text = io.StringIO()
+    text, rows = io.StringIO(), describe(predictions, labels)
     writer = csv.writer(text, lineterminator="\n")
-    names = [f"probability_{label}" for label in labels]
-    writer.writerow(["label", *names] if labels else [NUMBER])
-    for row in describe(predictions, labels):
+    names = ["label", *(f"probability_{label}" for label in labels)]
+    writer.writerow(names if labels else next(iter(rows), ["prediction"]))
+    for row in rows:
         writer.writerow([row["label"], *row["probabilities"].values()] if labels else row.values())
     return text.getvalue()
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from nnsearch.components import Count, Unit
+from nnsearch.components import Depth, Unit, Width
 from nnsearch.errors import UsageError
 from nnsearch.models.dropout import Dropout
 from nnsearch.models.layers import (
@@ -57,8 +57,8 @@ def cnn(
     inputs: Shape,
     outputs: int,
     *,
-    channels: Count = 16,
-    depth: Count = 2,
+    channels: Width = 16,
+    depth: Depth = 2,
     kernel: Kernel = 3,
     block: Block = "plain",
     activation: Activation = "relu",

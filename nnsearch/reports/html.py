@@ -9,6 +9,7 @@ from nnsearch.reports.html_answer import answer
 from nnsearch.reports.html_classes import classes
 from nnsearch.reports.html_content import Report
 from nnsearch.reports.html_curves import curves
+from nnsearch.reports.html_interpretation import interpretation
 from nnsearch.reports.html_markup import Html, section, stylesheet, tag
 from nnsearch.reports.html_numbers import numbers
 from nnsearch.reports.html_rows import data, environment, mistakes
@@ -25,6 +26,7 @@ SECTIONS = {
     "slices": "Each parameter",
     "curves": "Learning curves",
     "quality": "Quality",
+    "interpretation": "What it looks at",
     "mistakes": "Mistakes",
     "data": "Data",
     "environment": "Environment",
@@ -61,6 +63,7 @@ def _main(report: Report) -> Html:
         slices(report),
         curves(report),
         _quality(report),
+        interpretation(report),
         mistakes(report),
         data(report),
         environment(report),

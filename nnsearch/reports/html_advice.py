@@ -123,6 +123,8 @@ def _late_best(report: Report) -> Iterator[Advice]:
             f"The best trial, {first}, came among the last of {total}: the search was still"
             f" finding better ones. As many again take about {seconds}."
         )
+        if report.tested is not None:
+            why += " Another winner may be tested only with --reopen-test, which is recorded."
         more = f"nnsearch run {quote(report.study)} --trials {total * MORE_TRIALS}"
         yield Advice("Search longer", why, more + report.where)
 
@@ -143,7 +145,9 @@ def _edges(report: Report) -> Iterator[Advice]:
         assert isinstance(searched, FloatRange | IntRange)  # noqa: S101 - at_edge's promise
         limit = searched.low if end == "low" else searched.high
         why = f"Most of the {NUM_BEST} best trials lie at its {end} end, {number(limit)}."
-        yield Advice(f"Widen the range of {name}", why + " A study of another name keeps both.")
+        command = f"nnsearch extend {quote(report.study)} --widen{report.where}"
+        why += " A new version of the study keeps every trial and every number of this one."
+        yield Advice(f"Widen the range of {name}", why, command)
 
 
 def _last_epoch(report: Report) -> Iterator[Advice]:

@@ -88,6 +88,46 @@ class Mistakes:
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """A column, and how much the objective suffers on validation rows when it is shuffled."""
+
+    name: str
+    drop: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """An image, and the same with what its pixels added to the answer and took from it."""
+
+    row: int
+    truth: str
+    answer: str
+    is_right: bool
+    png: bytes = b""
+    heat: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """What the winner looks at: `features` of a table, the heaviest first, or `sights` of images.
+
+    `kind` is permutation or gradients. `gap` is how far the attributions' sums are from what they
+    explain, as a share of it. `problem` says why there is nothing.
+    """
+
+    kind: str
+    metric: str = ""
+    features: tuple[Feature, ...] = ()
+    num_rows: int = 0
+    num_repeats: int = 0
+    sights: tuple[Sight, ...] = ()
+    gap: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A split: its rows, and how many of each class; for numbers their quartiles with the ends."""
 
@@ -153,6 +193,7 @@ class Report:
     importance: Importance = field(default_factory=Importance)
     scored: Scored | None = None
     mistakes: Mistakes | None = None
+    interpretation: Interpretation | None = None
     export: str = ""
     export_problem: str = ""
     where: str = ""

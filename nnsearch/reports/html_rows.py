@@ -122,8 +122,10 @@ def _table(found: Mistakes, *, has_classes: bool) -> list[Html]:
             for cell in each.cells[:NUM_CELLS]
             if cell.distance
         ]
-        told = tag("span", "; ".join(unusual), class_="roomy")
-        rows.append(row | {"furthest from usual": told})
+        # A single cell, such as a text, says all by itself.
+        is_single = len(each.cells) == 1 and not unusual
+        told = tag("span", each.cells[0].text if is_single else "; ".join(unusual), class_="roomy")
+        rows.append(row | {each.cells[0].name if is_single else "furthest from usual": told})
     note = "Row numbers are places in the source, from 0; sd: deviations from the mean of train."
     return [
         table(rows, caption="Worst mistakes"),

@@ -97,6 +97,41 @@ def importance(
     return Importance(tuple(order), len(trials), num_best)
 
 
+def chances(
+    trials: Sequence[tuple[Mapping[str, Scalar], float]],
+    ranges: Mapping[str, Range],
+    direction: Direction,
+    *,
+    seed: int = 0,
+    num_draws: int = 2 * NUM_DRAWS,
+) -> dict[str, float]:
+    """How often chance alone gives a parameter the importance that it has: a p-value for each.
+
+    Chance is the same trials with their values exchanged at random. Nothing where `importance`
+    has nothing to say.
+    """
+    trials = [each for each in trials if math.isfinite(each[1])]
+    names = sorted({name for params, _ in trials for name in params} & set(ranges))
+    values = np.array([value for _, value in trials], np.float64)
+    if len(trials) < FEWEST_TRIALS or not names or np.ptp(values) == 0:
+        return {}
+    losses = -values if direction == "maximize" else values
+    num_best = max(FEWEST_BEST, math.ceil(BEST_SHARE * len(trials)))
+    grids = [_grid(ranges[name], [params.get(name) for params, _ in trials]) for name in names]
+    seen = _importances(grids, losses, num_best)
+    generator = np.random.default_rng(seed)
+    as_large = np.ones(len(names))
+    for _ in range(num_draws):
+        drawn = _importances(grids, generator.permutation(losses), num_best)
+        as_large += drawn >= seen * (1 - 1e-9)
+    return dict(zip(names, (as_large / (num_draws + 1)).tolist(), strict=True))
+
+
+def _importances(grids: Sequence[_Grid], losses: Floats, num_best: int) -> Floats:
+    is_best = losses <= np.partition(losses, num_best - 1)[num_best - 1]
+    return np.array([_importance(each, each.places, is_best) for each in grids])
+
+
 def _grid(searched: Range, values: Sequence[Scalar | None]) -> _Grid:
     if isinstance(searched, Choice):
         known = [str(each) for each in searched.choices]

@@ -8,10 +8,14 @@ from numpy.typing import NDArray
 
 from nnsearch.events import Epoch
 from nnsearch.reports import plots
+from nnsearch.reports.forecasts import are_forecasts, forecasts
+from nnsearch.reports.specimens import scores, specimens
 from nnsearch.reports.tables import table
+from nnsearch.tasks.metrics import has_single_answers
 
 Artifact = bytes | str | dict[str, Any]
 
+ANOMALY_LABELS = ("normal", "anomaly")
 _SUMMARIES = ("accuracy", "macro avg", "weighted avg")
 
 
@@ -23,11 +27,14 @@ def pictures(
     *,
     objective_key: str,
     kept_epoch: int,
+    shown: Mapping[str, NDArray[Any]] | None = None,
 ) -> dict[str, Artifact]:
     """Every artifact of a completed trial, by file name: SVG bytes, text, or a JSON object.
 
     `predictions` [N, P] and `targets` [N] are those of the validation split. With `labels` the
-    targets are class indices and the predictions probabilities; without, both are numbers.
+    targets are class indices and the predictions probabilities; without, both are numbers, and
+    where there are several of them for a row, only the epochs are drawn and what is `shown`:
+    images by the name of their line.
     Raises ValueError where the shapes do not fit.
     """
     if len(predictions) != len(targets) or (labels and predictions.shape[1] != len(labels)):
@@ -35,8 +42,14 @@ def pictures(
             f"{predictions.shape} predictions of {targets.shape}, {len(labels)} labels"
         )
     made = histories(epochs, objective_key=objective_key, kept_epoch=kept_epoch)
-    if not len(targets):
+    if shown:
+        made["specimens.svg"] = plots.svg(specimens(shown, "Examples"))
+    if len(targets) and are_forecasts(targets):
+        made["forecasts.svg"] = plots.svg(forecasts(predictions, targets))
+    if not len(targets) or not has_single_answers(predictions, targets, labels):
         return made
+    if tuple(labels) == ANOMALY_LABELS:
+        made["scores.svg"] = plots.svg(scores(predictions, targets, labels))
     if labels:
         return made | _of_classes(predictions, targets.astype(np.int64), labels)
     return made | _of_numbers(predictions, targets)

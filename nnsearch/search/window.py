@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nnsearch.study.spec import Direction
 
-MOST_SEEN, BEST_SEEN = 300, 100
+MOST_SEEN, BEST_SEEN = 500, 25
 
 
 class Window(InMemoryStorage):
@@ -52,11 +52,11 @@ class Window(InMemoryStorage):
 
 
 def worth_seeing(trials: Sequence[FrozenTrial], direction: Direction) -> list[int]:
-    """At most 300 of the ended trials, by number, and every trial that is under way.
+    """At most 500 of the ended trials, by number, and every trial that is under way.
 
-    The 100 best complete ones, and of the others as many as are left, evenly spread from the first
+    The 25 best complete ones, and of the others as many as are left, evenly spread from the first
     to the last. Of 250 and more Optuna's TPE takes the best 25 for good ones, which are all there;
-    its picture of the others needs a sample.
+    its picture of the others needs a sample, and one that is not better than they are.
     """
     ended = [each for each in trials if each.state in {TrialState.COMPLETE, TrialState.PRUNED}]
     running = [each.number for each in trials if each.state == TrialState.RUNNING]

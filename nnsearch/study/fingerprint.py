@@ -120,7 +120,7 @@ def _space(space: Space) -> dict[str, Any]:
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: _range(each) if isinstance(each, Range) else _listed(each)
+        key: to_table(each) if isinstance(each, Range) else _listed(each)
         for key, each in options.items()
     }
 
@@ -129,7 +129,8 @@ def _listed(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _range(each: Range) -> dict[str, Any]:
+def to_table(each: Range) -> dict[str, Any]:
+    """A range as a study file writes it, such as `{"int": [1, 3]}`."""
     if isinstance(each, Choice):
         return {"choice": list(each.choices)}
     kind, step = ("int", 1) if isinstance(each, IntRange) else ("float", None)

@@ -11,6 +11,9 @@ from typing import Any
 
 from nnsearch.crashes import crash_point
 
+# Files of these kinds are written whole and never changed: whoever copies a study may link them.
+NEVER_CHANGED = (".pt", ".npz")
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -68,9 +71,18 @@ class StudyFolder:
         """Every look at the test split, the first first."""
         return self.root / "test.json"
 
+    @property
+    def test_reads(self) -> Path:
+        """Every time that the test split was opened, a line each, written before it is read."""
+        return self.root / "test_reads.jsonl"
+
     def test_predictions(self, number: int) -> Path:
-        """`predictions` [N, P] and `targets` [N] of the test split by trial `number`, npz."""
+        """`predictions` [N, P], `targets` and any `groups` [N] of test by trial `number`, npz."""
         return self.root / f"test-{number:05d}.npz"
+
+    def all_test_predictions(self) -> list[Path]:
+        """Those of every trial that the test split was opened for."""
+        return sorted(self.root.glob("test-*.npz"))
 
     @property
     def workers_log(self) -> Path:
@@ -81,6 +93,11 @@ class StudyFolder:
     def collected(self) -> Path:
         """The files that `gc` deleted, by the trial they belonged to."""
         return self.root / "collected.json"
+
+    @property
+    def parent_record(self) -> Path:
+        """Of a study that extends another: which one, and what was changed."""
+        return self.root / "parent.json"
 
     @property
     def report(self) -> Path:
@@ -159,6 +176,11 @@ class JobFolder:
     def verdicts(self) -> Path:
         """The pruner's answers to this job's rungs, appended by the driver."""
         return self.root / "verdicts.jsonl"
+
+    @property
+    def cost(self) -> Path:
+        """What the job took of its worker, a line each time that it came to its end."""
+        return self.root / "cost.jsonl"
 
     @property
     def checkpoint(self) -> Path:

@@ -113,11 +113,8 @@ def bind_split(table: object, at: At, setting: Setting) -> Split:
     if len(complaints.found) == before and abs(total - 1) > TOLERANCE:
         message = f"the shares of {subject(at)} sum to {total:.6g}, not to 1."
         complaints.add("E403", at, message)
-    needs_column = checked["by"] in {"group", "time"}
-    if needs_column and not checked["column"]:
-        message = f"{subject(at)} is by {checked['by']}, but of no column."
-        complaints.add("E404", at, message, "Give column.")
-    if checked["column"] and not needs_column:
+    # Without a column the source has to know groups or times itself, which shows when it is read.
+    if checked["column"] and checked["by"] not in {"group", "time"}:
         message = f"{subject(at)} has a column, which by = '{checked['by']}' does not use."
         complaints.add("E404", (*at, "column"), message, "Give by = 'group' or by = 'time'.")
     return Split(**checked)

@@ -34,6 +34,11 @@ def load_study(path: Path, *, overrides: Sequence[str] = (), allow_code: bool = 
     return bind(changed, path.stem, Setting(path.parent, allow_code, complaints))
 
 
+def read_tables(path: Path) -> dict[str, Any]:
+    """What a study file holds, unchecked. Raises StudyError where it is no TOML."""
+    return _parse(read_text(path), Complaints(str(path), {}, {}, []))
+
+
 def read_text(path: Path) -> str:
     """The text of a study file. Raises StudyError where it is none that could be one."""
     complaints = Complaints(str(path), {}, {}, [])

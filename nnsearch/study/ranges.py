@@ -109,7 +109,7 @@ def _interval(kind: str, table: Mapping[str, Any], spot: Spot) -> IntRange | Flo
         return None
     for name, end in (("lower", low), ("upper", high)):
         misfit(end, spot, f"the {name} end {end} of {spot.subject}")
-    if log and low <= 0:
+    if log and low <= 0 and len(spot.complaints.found) == before:
         message = f"{spot.subject}: log needs a lower end above 0, not {low}."
         spot.add("E303", message)
     if log and step is not None:

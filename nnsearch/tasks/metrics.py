@@ -8,6 +8,7 @@ whoever trains stops at a loss that is not finite.
 Shapes: N examples, C classes, K trials judged at once, `...` any leading axes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ Floats = npt.NDArray[np.floating[Any]]
 BINARY = 2
 TOP = 5
 NUM_BINS = 15
+
+
+def has_single_answers(predictions: Array, targets: Array, labels: Sequence[str]) -> bool:
+    """Whether each row's answer is one class of `labels` or, without labels, one number."""
+    return targets.ndim == 1 and predictions.shape == (len(targets), len(labels) or 1)
 
 
 def class_metrics(predictions: Array, targets: Array) -> dict[str, float]:

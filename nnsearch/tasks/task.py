@@ -6,7 +6,16 @@ the encoding.
 
 from collections.abc import Callable
 from inspect import Parameter, signature
-from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    Protocol,
+    get_args,
+    get_type_hints,
+    runtime_checkable,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +24,28 @@ from torch import Tensor, nn
 from nnsearch.study.spec import Direction
 from nnsearch.tasks.metrics import Array
 
-Kind = Literal["class", "number", "raw"]
+Kind = Literal["class", "number", "anomaly", "pair", "labels", "mask", "picture", "raw"]
 
 # The annotation of a task's positional parameter says which targets it wants.
 Classes = Annotated[npt.NDArray[np.int64], "class"]
 Numbers = Annotated[npt.NDArray[np.float64], "number"]
+# 0 for a normal example, 1 for an anomaly; no anomaly is in the training split.
+Anomalies = Annotated[npt.NDArray[np.int64], "anomaly"]
+# 0 or 1 for each of several labels [N, L].
+Labels = Annotated[npt.NDArray[np.int64], "labels"]
+# The class of each pixel [N, H, W].
+Masks = Annotated[npt.NDArray[np.int64], "mask"]
+# The class of each image, and its values laid flat [N, 1 + D].
+Pictures = Annotated[npt.NDArray[np.float32], "picture"]
+# The codes of user and item [N, 2].
+Pairs = Annotated[npt.NDArray[np.int64], "pair"]
 
 
 class Task(NamedTuple):
     """Functions that belong together: B examples, O outputs of the model, P predicted values.
 
-    `outputs` is O. `encode` turns the targets [N] of any split into what `losses` compares with.
+    `outputs` is O, or 0 for as many as the model has inputs. `encode` turns the targets [N] of any
+    split into what `losses` compares with.
     `losses` takes outputs [..., B, O] and encoded targets [..., B] to losses [..., B], one an
     example, whose mean is the loss; the leading axes, alike or broadcast, are for fused trials.
     `decode` takes outputs [B, O] to predictions [B, P] in the target's unit or as probabilities,
@@ -36,6 +56,11 @@ class Task(NamedTuple):
     Two are there for speed, and only where they give what the others give: `slopes` returns the
     losses and their derivative by the outputs [..., B, O], without autograd; `metrics_many` takes
     the predictions of K trials [K, N, P] to the metrics of each.
+
+    `around` puts a module of the task's around each trial's model, where the task has state of its
+    own to learn or to settle; such trials are trained alone. `baseline` is the model that a search
+    is compared with. `show` takes a trained model, the validation split's inputs and its raw
+    targets to images [M, ..., H, W] for a person to look at, by the name of each row of them.
     """
 
     outputs: int
@@ -46,6 +71,17 @@ class Task(NamedTuple):
     directions: dict[str, Direction]
     slopes: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
     metrics_many: Callable[[Array, Array], list[dict[str, float]]] | None = None
+    around: Callable[[nn.Module], nn.Module] | None = None
+    baseline: str = "linear"
+    show: Callable[[nn.Module, Tensor, Array], dict[str, Array]] | None = None
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A model of which something, such as a threshold, is chosen on the validation split."""
+
+    def settle(self, outputs: Tensor, targets: Array) -> Tensor:
+        """Choose by the split's outputs [N, O] and raw targets [N]; the outputs as they are now."""
 
 
 def target_kind(task: Callable[..., Any]) -> Kind:
@@ -55,7 +91,5 @@ def target_kind(task: Callable[..., Any]) -> Kind:
         if parameter.kind is Parameter.KEYWORD_ONLY:
             break
         marks = getattr(hints.get(parameter.name), "__metadata__", ())
-        if "class" in marks:
-            return "class"
-        return "number" if "number" in marks else "raw"
+        return next((kind for kind in get_args(Kind) if kind in marks), "raw")
     return "raw"

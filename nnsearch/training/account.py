@@ -3,9 +3,10 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nnsearch import events
@@ -15,6 +16,7 @@ from nnsearch.study.spec import Objective
 from nnsearch.training import checkpoint
 from nnsearch.training.evaluate import save_predictions
 from nnsearch.training.fit import Kept
+from nnsearch.training.jobfile import recorded
 from nnsearch.training.material import Material
 
 POLL_SECONDS = 0.002
@@ -39,16 +41,17 @@ class Account:
         return {each.trial for each in recorded(self.folder) if isinstance(each, Ending)}
 
 
-def recorded(folder: JobFolder) -> Iterator[Event]:
-    """Every event that the job's file holds."""
-    for line, _ in events.whole_lines(folder.events):
-        yield events.from_line(line)
-
-
 def record(folder: JobFolder, *told: Event) -> None:
     """Append events to the job's file; endings are on the disk when this returns."""
     has_ending = any(isinstance(each, Ending) for each in told)
     events.append_lines(folder.events, [events.to_line(each) for each in told], sync=has_ending)
+
+
+def record_cost(folder: JobFolder, cpu_seconds: float) -> None:
+    """Note what a job took of its process, all threads together: what stands for its energy."""
+    events.cut_torn_line(folder.cost)
+    line = json.dumps({"cpu_seconds": round(cpu_seconds, 4)}) + "\n"
+    events.append_lines(folder.cost, [line], sync=False)
 
 
 def await_verdicts(folder: JobFolder, numbers: set[int], epoch: int) -> set[int]:
@@ -66,9 +69,15 @@ def await_verdicts(folder: JobFolder, numbers: set[int], epoch: int) -> set[int]
 
 
 def finish(
-    account: Account, number: int, kept: Kept, material: Material, *, seconds: float
+    account: Account,
+    number: int,
+    kept: Kept,
+    material: Material,
+    *,
+    seconds: float,
+    shown: Mapping[str, Any] = MappingProxyType({}),
 ) -> Ending:
-    """Write the trial's files; the ending that says so."""
+    """Write the trial's files, with what its task has to show; the ending that says so."""
     key = account.objective.key
     value = kept.metrics[key]
     if not math.isfinite(value):
@@ -82,7 +91,7 @@ def finish(
         files.weights.name: checkpoint.write_tensors(files.weights, weights),
         files.predictions.name: write_whole(
             files.predictions,
-            lambda path: save_predictions(path, kept.predictions, material.valid_raw),
+            lambda path: save_predictions(path, kept.predictions, material.valid_raw, shown),
         ),
     }
     return Finished(number, time.time(), value, kept.epoch, seconds, kept.metrics, hashes)

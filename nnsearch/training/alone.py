@@ -10,6 +10,7 @@ from nnsearch.study.holders import is_of_the_disk
 from nnsearch.study.spec import TrialSpec
 from nnsearch.training import checkpoint
 from nnsearch.training.account import Account, await_verdicts, finish, one_line, record
+from nnsearch.training.evaluate import show
 from nnsearch.training.fit import NonFiniteLossError, Pupil, fit, prepare
 from nnsearch.training.material import MaterialOf
 
@@ -46,7 +47,8 @@ def _train(trial: TrialSpec, material_of: MaterialOf, account: Account) -> Endin
             step = next(run) if keep is None else run.send(keep)
         except StopIteration as stop:
             seconds = time.monotonic() - began
-            return finish(account, number, stop.value, pupil.material, seconds=seconds)
+            material, shown = pupil.material, show(pupil.model, pupil.material)
+            return finish(account, number, stop.value, material, seconds=seconds, shown=shown)
         record(account.folder, step.event)
         if time.monotonic() - saved >= pupil.recipe.checkpoint_seconds:
             checkpoint.save(kept_at, step.snapshot())

@@ -1,6 +1,6 @@
 """The one look at the test split, and the trained predictor's parts. Trains nothing.
 
-Nothing else in the package opens the test split's arrays.
+Nothing else in the package opens the test split.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnsearch.data.prepare import open_part
+from nnsearch.data.sealed import open_test
 from nnsearch.errors import IntegrityError
 from nnsearch.events import Finished
 from nnsearch.study.folder import JobFolder, TrialFolder, sha256_of, write_whole
@@ -32,18 +32,22 @@ class Parts:
     data: Path
 
 
-def look_at_test(job: str, number: int, target: str) -> dict[str, float]:
+def look_at_test(
+    job: str, number: int, target: str, record: str, *, may_reopen: bool = False
+) -> dict[str, float]:
     """Predict the test split with trial `number` of the job in folder `job`.
 
-    Writes predictions [N, P] and raw targets [N] to the npz file `target` and returns the task's
-    metrics. Whoever calls this records that the split was looked at.
+    Writes predictions [N, P], raw targets [N] and, where there are such, groups [N] to the npz file
+    `target`, and returns the task's metrics. The look stands in the file `record`. Raises
+    UsageError where another trial has looked before, unless `may_reopen`.
     """
     trial, parts, task = rebuild(job, number)
-    del trial
-    test = open_part(parts.data, "test")
+    test = open_test(parts.data, Path(record), trial=trial.number, may_reopen=may_reopen)
     predictions = predict(parts, np.asarray(test.inputs))
     targets = np.asarray(test.targets)
-    write_whole(Path(target), lambda path: save_predictions(path, predictions, targets))
+    write_whole(
+        Path(target), lambda path: save_predictions(path, predictions, targets, groups=test.groups)
+    )
     metrics: dict[str, float] = task.metrics(predictions, targets)
     return metrics
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from nnsearch import components
 from nnsearch.data.batches import batches, order
 from nnsearch.events import Epoch
 from nnsearch.study.spec import Objective, TrialSpec
+from nnsearch.training.augment import Draws, augmented, draws, mixed, refuse_misfits
 from nnsearch.training.evaluate import predict
 from nnsearch.training.material import Material
 from nnsearch.training.recipe import Recipe, recipe
@@ -63,7 +65,9 @@ def build_model(trial: TrialSpec, material: Material, code: Path) -> nn.Module:
     """The trial's untrained model, on the device and in the memory layout of its data."""
     seed_weights(trial.seed)
     make = components.load("models", trial.model.name, root=code, allow_code=True)
-    model: nn.Module = make(material.inputs, material.task.outputs, **trial.model.options)
+    outputs = material.task.outputs or prod(material.inputs)
+    model: nn.Module = make(material.inputs, outputs, **trial.model.options)
+    model = model if material.task.around is None else material.task.around(model)
     model.to(material.train.device)
     is_image = material.train.dim() == 4  # noqa: PLR2004 - [N, C, H, W]
     return model.to(memory_format=torch.channels_last) if is_image else model  # type: ignore[call-overload]
@@ -72,6 +76,7 @@ def build_model(trial: TrialSpec, material: Material, code: Path) -> nn.Module:
 def prepare(trial: TrialSpec, material: Material, code: Path) -> Pupil:
     """The model, its optimizer and its schedule, before the first step."""
     chosen = recipe(**trial.training.options)
+    refuse_misfits(chosen.augment, material.train, material.train_targets)
     model = build_model(trial, material, code)
     make = components.load("optimizers", trial.optimizer.name, root=code, allow_code=True)
     optimizer: torch.optim.Optimizer = make(model.parameters(), **trial.optimizer.options)
@@ -149,13 +154,15 @@ def _train_epoch(pupil: Pupil, epoch: int, valid_losses: Sequence[float]) -> flo
     device = pupil.material.train.device
     rows = order(len(pupil.material.train), pupil.seed, epoch).to(device)
     slices = batches(len(rows), pupil.recipe.batch_size)
-    losses = pupil.material.train.new_zeros(len(slices))
+    found = []
     first = (epoch - 1) * len(slices)
+    random = draws(pupil.seed, epoch)
     for index, chosen in enumerate(slices):
         factor = pupil.factor(first + index, valid_losses)
         for group, rate in zip(pupil.optimizer.param_groups, pupil.base_rates, strict=True):
             group["lr"] = rate * factor
-        losses[index] = _step(pupil, rows[chosen])
+        found.append(_step(pupil, rows[chosen], random))
+    losses = torch.stack(found)
     finite = torch.isfinite(losses)
     if not bool(finite.all()):
         raise NonFiniteLossError(
@@ -165,14 +172,20 @@ def _train_epoch(pupil: Pupil, epoch: int, valid_losses: Sequence[float]) -> flo
     return float((losses * sizes).sum() / sizes.sum())
 
 
-def _step(pupil: Pupil, rows: Tensor) -> Tensor:
+def _step(pupil: Pupil, rows: Tensor, random: Draws) -> Tensor:
     chosen, material = pupil.recipe, pupil.material
     pupil.optimizer.zero_grad(set_to_none=True)
+    inputs = augmented(material.train[rows], chosen.augment, random)
+    inputs, mix = mixed(inputs, chosen.augment.mixup, random)
     is_mixed = chosen.precision == "bfloat16"
     with torch.autocast(rows.device.type, torch.bfloat16, enabled=is_mixed):
-        outputs = pupil.model(material.train[rows])
+        outputs = pupil.model(inputs)
     outputs = outputs.float() if is_mixed else outputs
-    loss = material.task.losses(outputs, material.train_targets[rows]).mean()
+    targets = material.train_targets[rows]
+    loss = material.task.losses(outputs, targets).mean()
+    if mix is not None:
+        others = material.task.losses(outputs, targets[mix.partners]).mean()
+        loss = mix.share * loss + (1 - mix.share) * others
     parameters = list(pupil.model.parameters())
     penalty = chosen.l1 * sum((each.abs().sum() for each in parameters), torch.zeros(()))
     (loss + penalty.to(loss.device) if chosen.l1 else loss).backward()

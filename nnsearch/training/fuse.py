@@ -11,6 +11,7 @@ from typing import Any
 
 from nnsearch import components
 from nnsearch.study.spec import TrialSpec, digest
+from nnsearch.training.recipe import AUGMENTS
 
 # How many trials of a shape pay in one program on a CPU; tests/benchmarks/README.md has the
 # measurements. Convolutions gain nothing from company, but torch.optim's import is saved.
@@ -50,7 +51,8 @@ def can_fuse(trial: TrialSpec) -> bool:
     are_ours = all(part.name in components.BUILTINS[kind] for kind, part in parts.items())
     options = trial.training.options
     is_plain = options.get("precision", "float32") == "float32" and options.get("fuse", True)
-    return trial.model.name in MOST and are_ours and bool(is_plain)
+    is_augmented = any(options.get(name) for name in AUGMENTS)
+    return trial.model.name in MOST and are_ours and bool(is_plain) and not is_augmented
 
 
 def shape_of(trial: TrialSpec) -> str:

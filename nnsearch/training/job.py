@@ -4,18 +4,20 @@ Knows no Optuna and no MLflow. The pruner's verdicts come back through the job's
 that a job runs the same in a thread, in another process and on another machine.
 """
 
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from nnsearch import events
-from nnsearch.study.folder import JobFolder, read_json, write_json
-from nnsearch.study.spec import Objective, TrialSpec, digest
-from nnsearch.training.account import Account, recorded
+from nnsearch.study.folder import JobFolder
+from nnsearch.study.spec import TrialSpec, digest
+from nnsearch.training.account import Account, record_cost
 from nnsearch.training.alone import train_alone
 from nnsearch.training.fuse import can_fuse
+from nnsearch.training.jobfile import Job, read_job, recorded, write_job
 from nnsearch.training.material import Material, gather, with_task
 from nnsearch.training.together import train_together
 
@@ -27,44 +29,12 @@ TASKS_KEPT = 64
 _MATERIALS: dict[str, dict[str, Material]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a job's file says: 1..K trials on one data set.
-
-    `rungs` are the epochs after which a trial waits for the pruner's verdict; `code` is the folder
-    of the study file.
-    """
-
-    trials: tuple[TrialSpec, ...]
-    data: Path
-    code: Path
-    objective: Objective
-    rungs: tuple[int, ...] = ()
-
-
-def write_job(folder: JobFolder, job: Job) -> None:
-    """Put a job into its folder, where `run_job` finds it."""
-    fields = asdict(job) | {"data": str(job.data), "code": str(job.code)}
-    write_json(folder.spec, fields)
-
-
-def read_job(folder: JobFolder) -> Job:
-    """The job that `write_job` wrote."""
-    fields = read_json(folder.spec)
-    return Job(
-        trials=tuple(TrialSpec.from_json(each) for each in fields["trials"]),
-        data=Path(fields["data"]),
-        code=Path(fields["code"]),
-        objective=Objective(**fields["objective"]),
-        rungs=tuple(fields["rungs"]),
-    )
-
-
 def run_job(root: str) -> None:
     """Train each trial of the job in folder `root` that has not ended, and record its ending.
 
     Only what stops the job as a whole raises; what goes wrong in a trial is its `Failed` event.
     """
+    begun = time.process_time()
     folder = JobFolder(Path(root))
     job = read_job(folder)
     events.cut_torn_line(folder.events)
@@ -78,6 +48,7 @@ def run_job(root: str) -> None:
     for trial in left:
         if not can_fuse(trial):
             train_alone(trial, supply, account)
+    record_cost(folder, time.process_time() - begun)
 
 
 def material_of(trial: TrialSpec, job: Job) -> Material:

@@ -13,6 +13,8 @@ from nnsearch import components
 from nnsearch.data.examples import Examples
 from nnsearch.data.prepare import open_part
 from nnsearch.data.transforms import default_transform
+from nnsearch.models.factorization import Pairs
+from nnsearch.models.sequence import Tokens
 from nnsearch.study.spec import Component, TrialSpec
 from nnsearch.tasks.task import Task
 
@@ -23,8 +25,9 @@ ROWS_AT_ONCE = 8192
 class Material:
     """The two splits that a trial may see, ready for the model, and the task that judges it.
 
-    `train` and `valid` are float32 [N, *inputs]; `train_targets` and `valid_targets` are encoded
-    for the loss; `valid_raw` are the targets [N] as the task's metrics want them.
+    `train` and `valid` are float32 [N, *inputs], or int32 [N, T] where they are tokens of texts;
+    `train_targets` and `valid_targets` are encoded for the loss; `valid_raw` are the targets [N] as
+    the task's metrics want them.
     """
 
     task: Task
@@ -37,8 +40,13 @@ class Material:
 
     @property
     def inputs(self) -> tuple[int, ...]:
-        """The shape of one example behind the transforms."""
-        return tuple(self.train.shape[1:])
+        """The shape behind the transforms; of a text `Tokens`, of a user and an item `Pairs`."""
+        last: nn.Module | None = self.transforms[-1] if len(self.transforms) else None
+        vocabulary = getattr(last, "vocabulary", 0)
+        if sizes := getattr(last, "sizes", ()):
+            return Pairs(*sizes)
+        shape = tuple(self.train.shape[1:])
+        return Tokens(shape[0], vocabulary) if vocabulary else shape
 
 
 MaterialOf = Callable[[TrialSpec], Material]

@@ -3,11 +3,28 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
-from nnsearch.components import Count, NonNegative
+from nnsearch.components import Count, NonNegative, Unit
 
 Precision = Literal["float32", "bfloat16"]
+
+
+# The options of [training] that change training examples; a trial with any of them is alone.
+AUGMENTS = ("flip", "shift", "rotate", "cutout", "noise", "scaling", "mixup")
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """How training examples are changed; 0 is not at all."""
+
+    flip: bool
+    shift: float
+    rotate: float
+    cutout: float
+    noise: float
+    scaling: float
+    mixup: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +43,7 @@ class Recipe:
     device: str
     checkpoint_seconds: float
     fuse: bool
+    augment: Augment
 
 
 def recipe(
@@ -42,6 +60,13 @@ def recipe(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     checkpoint_seconds: NonNegative = 30.0,
     fuse: bool = True,
+    flip: bool = False,
+    shift: Unit = 0.0,
+    rotate: Annotated[float, Ge(0), Le(180)] = 0.0,
+    cutout: Unit = 0.0,
+    noise: NonNegative = 0.0,
+    scaling: NonNegative = 0.0,
+    mixup: NonNegative = 0.0,
 ) -> Recipe:
     """At most `epochs` passes over the training split in shuffled batches.
 
@@ -53,6 +78,13 @@ def recipe(
     checkpoint is due `checkpoint_seconds` after the last. Trials of one shape train together, in
     one batched program; with `fuse = false` each trains alone, which is slower and gives the same
     numbers but for rounding.
+
+    Training examples, and no others, are changed anew in each step, such trials alone: images by
+    `flip` from left to right (half of them), a `shift` of up to that share of each side, a turn of
+    up to `rotate` degrees, and a `cutout` of that share of each side; series by `scaling` each
+    channel with a factor of that deviation around 1; all but texts by `noise` of that deviation,
+    in units of the transformed inputs, and by `mixup`, which trains on means of two examples with
+    a weight from Beta(mixup, mixup). 0 is not at all.
     """
     return Recipe(
         epochs=epochs,
@@ -67,4 +99,13 @@ def recipe(
         device=device,
         checkpoint_seconds=checkpoint_seconds,
         fuse=fuse,
+        augment=Augment(
+            flip=flip,
+            shift=shift,
+            rotate=rotate,
+            cutout=cutout,
+            noise=noise,
+            scaling=scaling,
+            mixup=mixup,
+        ),
     )

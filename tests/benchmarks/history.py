@@ -1,4 +1,4 @@
-"""Whether TPE searches as well when it is shown 300 trials as when it sees them all.
+"""Whether TPE searches as well when it is shown 500 trials as when it sees them all.
 
     python tests/benchmarks/history.py --trials 1000 --seeds 10
 
@@ -72,7 +72,7 @@ def search(function: Function, *, seed: int, trials: int, is_short: bool) -> tup
 
 def main(arguments: Sequence[str]) -> None:
     """Run both on every function and seed, in alternation, and print the table."""
-    parser = argparse.ArgumentParser(description="TPE with all trials and with 300 of them.")
+    parser = argparse.ArgumentParser(description="TPE with all trials and with 500 of them.")
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=10)
     given = parser.parse_args(arguments)
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> None:
             *(
                 f"{name}: best {median(each for each, _ in found[which]):.4g}, "
                 f"{1e3 * median(each for _, each in found[which]):.1f} ms an ask"
-                for which, name in ((True, "300 seen"), (False, "all seen"))
+                for which, name in ((True, "500 seen"), (False, "all seen"))
             ),
             f"the shorter is better in {wins} of {given.seeds}",
         ]

@@ -21,7 +21,7 @@ from nnsearch.crashes import crash_point
 
 TRIALS, EPOCHS = 5, 3
 HOME = Path(sys.argv[1])
-FAULT = os.environ.get("NAIVE_FAULT", "")
+FAULTS = os.environ.get("NAIVE_FAULT", "").split()
 
 
 def train(trial: optuna.Trial, lr: float) -> float:
@@ -29,6 +29,10 @@ def train(trial: optuna.Trial, lr: float) -> float:
     features, labels = load_iris(return_X_y=True)
     targets, weights = np.eye(3)[labels], np.zeros((4, 3))
     checkpoint = HOME / f"checkpoint-{trial.number}.npy"
+    if "resume" in FAULTS and checkpoint.exists():
+        weights = np.load(checkpoint)
+    if "memory" in FAULTS and trial.number == 1:
+        np.ones(1 << 42)
     loss = math.inf
     for epoch in range(1, EPOCHS + 1):
         for _ in range(10):
@@ -45,11 +49,11 @@ def train(trial: optuna.Trial, lr: float) -> float:
         crash_point("T2")
         crash_point("T3")
         crash_point("T4")
-        if FAULT == "slow":
+        if "slow" in FAULTS:
             time.sleep(1)
-        elif FAULT == "hang":
+        elif "hang" in FAULTS:
             time.sleep(10_000)
-    return math.inf if FAULT == "inf" and trial.number == 1 else loss
+    return math.inf if "inf" in FAULTS and trial.number == 1 else loss
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -61,7 +65,7 @@ def objective(trial: optuna.Trial) -> float:
         crash_point("A3")
         mlflow.log_params(trial.params)
         crash_point("A4")
-        if FAULT == "error":
+        if "error" in FAULTS:
             raise ValueError("the same")
         value = train(trial, lr)
         crash_point("C1")
@@ -75,12 +79,19 @@ def objective(trial: optuna.Trial) -> float:
 
 def main() -> None:
     """Train what is missing of the budget."""
-    mlflow.set_tracking_uri(f"sqlite:///{HOME / 'mlflow.db'}")
+    store = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{HOME / 'mlflow.db'}")
+    mlflow.set_tracking_uri(store)
     if mlflow.get_experiment_by_name("small") is None:
         mlflow.create_experiment("small", (HOME / "artifacts").as_uri())
     mlflow.set_experiment("small")
+    url = os.environ.get("NAIVE_STORAGE", f"sqlite:///{HOME / 'optuna.db'}")
     study = optuna.create_study(
-        study_name="small", storage=f"sqlite:///{HOME / 'optuna.db'}", load_if_exists=True
+        study_name="small",
+        storage=optuna.storages.RDBStorage(
+            url, heartbeat_interval=60 if "heartbeat" in FAULTS else None
+        ),
+        sampler=optuna.samplers.RandomSampler(seed=0 if "resume" in FAULTS else None),
+        load_if_exists=True,
     )
     over = [each for each in study.trials if each.state.is_finished()]
     with mlflow.start_run(run_name="small"):

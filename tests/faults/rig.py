@@ -1,36 +1,29 @@
 """What tests of faults share: a small study, commands that run it, and what may be lost of it.
 
-Every search here goes through one of two adapters: `OURS` is the command line, `NAIVE` is
-naive.py, Optuna and MLflow as they are usually put together. What `lost` finds is the same for
-both, so that each fault can be shown to do harm where nothing protects from it.
+What `lost` finds is the same for both adapters, so that each fault can be shown to do harm where
+nothing protects from it.
 """
 
 import json
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from adapters import OURS, Adapter, complete
 from test_tracking_mlflow import template
 
-from nnsearch.commands.doctor import as_text, doctor
+from nnsearch.errors import IntegrityError
 from nnsearch.events import Ending
 from nnsearch.search.ledger import read_ledger
-from nnsearch.study.folder import Home
+from nnsearch.study.folder import Home, read_json
+from nnsearch.testing import check_integrity
 
 NUM_TRIALS = 5
-LIMIT_SECONDS = 110
 STUDY = """
 name = "small"
 [data]
@@ -40,56 +33,22 @@ name = "classification"
 [model]
 name = "{model}"
 width = {{ choice = [4, 8, 16, 32] }}
+{fault}
 [optimizer]
 name = "adam"
 lr = {rate}
 [training]
 epochs = {epochs}
 checkpoint_seconds = 0
+{training}
 [search]
 trials = {trials}
 batch = 2
 {search}
 """
 RATE = "{ float = [1e-3, 1e-1], log = true }"
-NAIVE_SCRIPT = Path(__file__).with_name("naive.py")
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """One way to search: its command, and where its Optuna store is."""
-
-    name: str
-    command: Callable[[Path], list[str]]
-    storage: Callable[[Path], Any]
-
-
-def _our_command(home: Path) -> list[str]:
-    path = home.parent / "small.toml"
-    return [
-        sys.executable,
-        "-m",
-        "nnsearch",
-        "run",
-        str(path),
-        "--mlruns",
-        str(home),
-        "--allow-code",
-    ]
-
-
-def _our_storage(home: Path) -> Any:
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
-
-    return JournalStorage(JournalFileBackend(str(home / "optuna.journal")))
-
-
-OURS = Adapter("ours", _our_command, _our_storage)
-NAIVE = Adapter(
-    "naive",
-    lambda home: [sys.executable, str(NAIVE_SCRIPT), str(home)],
-    lambda home: f"sqlite:///{home / 'optuna.db'}",
-)
+# Beside each study, which runs with --allow-code.
+FAULTS = "from nnsearch.testing.faults import diverging, hanging, hungry, out_of_gpu, raising\n"
 
 
 def make_home(
@@ -97,18 +56,36 @@ def make_home(
     base: Path,
     *,
     model: str = "mlp",
+    fault: str = "",
+    training: str = "",
     search: str = "",
     rate: str = RATE,
     **options: int,
 ) -> Path:
-    """A fresh mlruns/ with MLflow's schema and nothing else, and the study file beside it."""
-    given = {"epochs": 3, "trials": NUM_TRIALS} | options
-    (folder / "small.toml").write_text(STUDY.format(model=model, search=search, rate=rate, **given))
-    shutil.copyfile(Path(__file__).with_name("faulty.py"), folder / "faulty.py")
+    """A fresh mlruns/ with MLflow's schema and nothing else, and the study file beside it.
+
+    `model` may be one of `nnsearch.testing.faults`, as `faults.py:raising`, and `fault` its
+    options, line by line, as `training` and `search` are lines of their tables.
+    """
+    given: dict[str, object] = {"epochs": 3, "trials": NUM_TRIALS, **options}
+    lines = {"fault": fault, "training": training, "search": search}
+    text = STUDY.format(model=model, rate=rate, **lines, **given)
+    (folder / "small.toml").write_text(text)
+    (folder / "faults.py").write_text(FAULTS)
     home = folder / "mlruns"
     home.mkdir()
     shutil.copyfile(template(base), home / "mlflow.db")
     return home
+
+
+def make_slow(
+    folder: Path, base: Path, *, epochs: int, trials: int = NUM_TRIALS, search: str = ""
+) -> Path:
+    """The same, of which each batch takes a tenth of a second, whoever trains it."""
+    model, fault = "faults.py:hanging", "seconds = 0.1"
+    return make_home(
+        folder, base, model=model, fault=fault, search=search, epochs=epochs, trials=trials
+    )
 
 
 @pytest.fixture(scope="session")
@@ -123,53 +100,25 @@ def home(own_folder: Path, base: Path) -> Path:
     return make_home(own_folder, base)
 
 
-def start(
-    adapter: Adapter, home: Path, *more: str, env: Mapping[str, str] | None = None
-) -> "subprocess.Popen[str]":
-    """Begin to search, in a process group of its own."""
-    return subprocess.Popen(
-        [*adapter.command(home), *more],
-        cwd=home.parent,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def end(process: "subprocess.Popen[str]", seconds: float = LIMIT_SECONDS) -> tuple[int, str]:
-    """The exit code, and what was said on standard error."""
-    try:
-        _, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        _, errors = process.communicate()
-        raise AssertionError(f"did not end within {seconds} s: {errors[-2000:]}") from None
-    return process.returncode, errors
-
-
-def search(
-    adapter: Adapter, home: Path, *more: str, env: Mapping[str, str] | None = None
-) -> tuple[int, str]:
-    """Search to the end."""
-    return end(start(adapter, home, *more, env=env))
-
-
-def complete(adapter: Adapter, home: Path, *more: str) -> None:
-    """The same command once more, which now has to come to its end."""
-    code, errors = search(adapter, home, *more)
-    assert code == 0, errors
+# How trials are trained: two at a time in one program, or each by itself.
+FORMS = {"fused": "", "alone": "fuse = false"}
 
 
 @cache
-def reference(base: Path) -> Path:
+def reference(base: Path, form: str = "fused") -> Path:
     """The home of a run without any fault."""
-    folder = base / "reference"
+    folder = base / f"reference-{form}"
     folder.mkdir()
-    home = make_home(folder, base)
+    home = make_home(folder, base, training=FORMS[form])
     complete(OURS, home)
+    sizes = [len(read_json(path)["trials"]) for path in job_files(home)]
+    assert max(sizes) == (2 if form == "fused" else 1), sizes
     return home
+
+
+def job_files(home: Path) -> list[Path]:
+    """What each job of the search was told."""
+    return sorted(Home(home).study("small").jobs.glob("[0-9]*/job.json"))
 
 
 def table(home: Path, name: str = "small") -> dict[int, tuple[Any, ...]]:
@@ -194,25 +143,34 @@ def num_ended(home: Path) -> int:
     )
 
 
-def strict(home: Path) -> str:
+def strict(home: Path, storage: str = "") -> str:
     """What `nnsearch doctor --strict` would exit 6 for, as text; empty where it would exit 0."""
-    diagnosis = doctor(home=home, environ={})
-    return as_text(diagnosis) if diagnosis.num_problems else ""
+    try:
+        check_integrity(home, storage=storage, environ={})
+    except IntegrityError as error:
+        return str(error)
+    return ""
 
 
 def lost(adapter: Adapter, home: Path, budget: int = NUM_TRIALS) -> list[str]:
     """N1, N2, N4 and N5, read from the two stores alone."""
     import optuna
 
-    study = optuna.load_study(study_name="small", storage=adapter.storage(home))
-    states = Counter(each.state.name for each in study.trials)
-    found = [] if len(study.trials) == budget else [f"{len(study.trials)} trials, not {budget}"]
+    storage = adapter.storage(home)
+    if isinstance(storage, str):
+        storage = optuna.storages.RDBStorage(storage)
+    trials = optuna.load_study(study_name="small", storage=storage).trials
+    storage.remove_session()
+    if isinstance(storage, optuna.storages.RDBStorage):
+        storage.engine.dispose()
+    states = Counter(each.state.name for each in trials)
+    found = [] if len(trials) == budget else [f"{len(trials)} trials, not {budget}"]
     found += [f"{states[name]} {name} trials" for name in ("RUNNING", "WAITING") if states[name]]
     runs = tracked(home)
     parents = [run for run in runs if run["trial"] is None]
     found += [] if len(parents) == 1 else [f"{len(parents)} runs of the study itself"]
     found += [f"run of {run['trial']} is RUNNING" for run in runs if run["status"] == "RUNNING"]
-    complete = {each.number: each.value for each in study.trials if each.state.name == "COMPLETE"}
+    complete = {each.number: each.value for each in trials if each.state.name == "COMPLETE"}
     logged = Counter(run["trial"] for run in runs if run["status"] == "FINISHED")
     for number, value in complete.items():
         found += [] if logged[number] == 1 else [f"trial {number} has {logged[number]} runs"]
@@ -256,39 +214,18 @@ def tracked(home: Path) -> list[dict[str, Any]]:
         ]
 
 
-def assert_nothing_lost(home: Path, base: Path | None = None, budget: int = NUM_TRIALS) -> None:
+def assert_nothing_lost(
+    home: Path, base: Path | None = None, *, budget: int = NUM_TRIALS, form: str = "fused"
+) -> None:
     """The stores are whole, doctor agrees, and the table is that of a run without a fault."""
     found = lost(OURS, home, budget)
     assert found == [], found
     said = strict(home)
     assert said == "", said
     if base is not None:
-        ours, wanted = table(home), table(reference(base))
+        ours, wanted = table(home), table(reference(base, form))
         differing = {number for number in ours | wanted if ours.get(number) != wanted.get(number)}
         assert not differing, [(ours.get(each), wanted.get(each)) for each in differing]
-
-
-def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until something is so."""
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.005)
-
-
-def workers(pid: int) -> list[int]:
-    """The living processes that a process has started."""
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    return [int(each) for each in found.stdout.split() if is_alive(int(each))]
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be reaped does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in {"Z", "X"}
 
 
 def events_of(home: Path, kind: str) -> list[dict[str, Any]]:
@@ -299,10 +236,3 @@ def events_of(home: Path, kind: str) -> list[dict[str, Any]]:
         read = [json.loads(line) for line in lines if line.endswith("\n")]
         found += [each for each in read if each["event"] == kind]
     return found
-
-
-def kill_group(process: "subprocess.Popen[str]") -> None:
-    """End a process and all it started, and reap it."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()

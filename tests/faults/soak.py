@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-from rig import OURS, complete, end, lost, make_home, num_ended, start, strict, table, workers  # noqa: E402
+from adapters import OURS, complete, end, servers, start, workers  # noqa: E402
+from rig import lost, make_slow, num_ended, strict, table  # noqa: E402
 
 TRIALS = 200
 HOLD = "import fcntl, sys, time; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); time.sleep(4)"
@@ -32,6 +33,13 @@ Fault = Callable[["subprocess.Popen[str]", Path, random.Random], None]
 def kill_worker(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
     """SIGKILL one worker."""
     _signal(driver, draw, signal.SIGKILL)
+
+
+def kill_server(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
+    """SIGKILL the fork server, and with it all workers."""
+    for server in servers(driver.pid):
+        with suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
 
 
 def stop_worker(driver: "subprocess.Popen[str]", home: Path, draw: random.Random) -> None:
@@ -71,7 +79,7 @@ def hold_mlflow(driver: "subprocess.Popen[str]", home: Path, draw: random.Random
 
 
 FAULTS: tuple[Fault, ...] = (
-    *(kill_worker, stop_worker, kill_driver, interrupt, terminate),
+    *(kill_worker, kill_server, stop_worker, kill_driver, interrupt, terminate),
     *(hold_journal, hold_mlflow),
 )
 
@@ -90,7 +98,7 @@ def _signal(
 
 def soak(folder: Path, minutes: float, seed: int) -> list[str]:
     """What was lost: nothing, if all is well."""
-    home = make_home(folder, folder, model="faulty.py:slow", trials=TRIALS, epochs=4)
+    home = make_slow(folder, folder, trials=TRIALS, epochs=4)
     draw, until = random.Random(seed), time.monotonic() + 60 * minutes
     before = table(home)
     while time.monotonic() < until and num_ended(home) < TRIALS:

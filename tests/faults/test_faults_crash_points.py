@@ -4,7 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from rig import NAIVE, OURS, assert_nothing_lost, base, complete, home, lost, search, table
+from adapters import NAIVE, OURS, complete, search
+from rig import FORMS, assert_nothing_lost, base, home, lost, make_home, table
 
 from nnsearch.crashes import AT, ONCE
 
@@ -47,10 +48,25 @@ def points(names: dict[str, str], quick: tuple[str, ...] = ()) -> list[object]:
     ]
 
 
-@pytest.mark.parametrize("place", points(DRIVER, QUICK))
+def in_both_forms(names: dict[str, str], quick: tuple[str, ...]) -> list[object]:
+    """Each point with trials that share a program, and with trials that do not."""
+    return [
+        pytest.param(
+            place,
+            form,
+            id=f"{name}-{form}",
+            marks=[] if name in quick and form == "fused" else pytest.mark.slow,
+        )
+        for name, place in names.items()
+        for form in FORMS
+    ]
+
+
+@pytest.mark.parametrize(("place", "form"), in_both_forms(DRIVER, QUICK))
 def test_a_driver_killed_there_goes_on_to_the_same_table(
-    place: str, home: Path, base: Path
+    place: str, form: str, own_folder: Path, base: Path
 ) -> None:
+    home = make_home(own_folder, base, training=FORMS[form])
     marker = home.parent / "crashed"
     code, errors = search(OURS, home, env={AT: place, ONCE: str(marker)})
     assert code == -signal.SIGKILL, errors
@@ -59,18 +75,19 @@ def test_a_driver_killed_there_goes_on_to_the_same_table(
     complete(OURS, home)
     after = table(home)
     assert {number: after[number] for number in before} == before  # N3
-    assert_nothing_lost(home, base)
+    assert_nothing_lost(home, base, form=form)
 
 
-@pytest.mark.parametrize("place", points(WORKER, ("C1",)))
+@pytest.mark.parametrize(("place", "form"), in_both_forms(WORKER, ("C1",)))
 def test_a_worker_killed_there_is_begun_again_and_the_table_is_the_same(
-    place: str, home: Path, base: Path
+    place: str, form: str, own_folder: Path, base: Path
 ) -> None:
+    home = make_home(own_folder, base, training=FORMS[form])
     marker = home.parent / "crashed"
     code, errors = search(OURS, home, env={AT: place, ONCE: str(marker)})
     assert marker.exists()
     assert code == 0, errors
-    assert_nothing_lost(home, base)
+    assert_nothing_lost(home, base, form=form)
 
 
 @pytest.mark.parametrize(

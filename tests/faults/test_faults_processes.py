@@ -7,24 +7,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from rig import (
+from adapters import (
     NAIVE,
     OURS,
-    assert_nothing_lost,
-    base,
     complete,
     end,
-    events_of,
-    home,
     is_alive,
     kill_group,
-    lost,
-    make_home,
+    servers,
     start,
-    table,
     wait_for,
     workers,
 )
+from rig import assert_nothing_lost, base, events_of, home, lost, make_slow, table
 
 __all__ = ["base", "home"]  # fixtures
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -34,7 +29,7 @@ slow = pytest.mark.slow
 @pytest.fixture
 def long(own_folder: Path, base: Path) -> Path:
     """A study of which each trial takes some seconds, whoever trains it."""
-    return make_home(own_folder, base, model="faulty.py:slow", epochs=8)
+    return make_slow(own_folder, base, epochs=8)
 
 
 @pytest.mark.slow
@@ -70,12 +65,24 @@ def test_workers_killed_as_they_start_are_replaced(delay: float, home: Path, bas
 
 
 @pytest.mark.slow
+def test_a_killed_fork_server_costs_its_workers_and_no_trial(long: Path) -> None:
+    driver = start(OURS, long, "--workers", "2")
+    wait_for(lambda: len(events_of(long, "Epoch")) >= 3)
+    (server,), left = servers(driver.pid), workers(driver.pid)
+    os.kill(server, signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, left)), 5)
+    code, errors = end(driver)
+    assert code == 0, errors
+    assert_nothing_lost(long)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["driver", "all"])
 def test_a_killed_driver_takes_its_workers_along(whom: str, long: Path) -> None:
     driver = start(OURS, long)
     wait_for(lambda: len(events_of(long, "Epoch")) >= 3)
-    left = workers(driver.pid)
-    assert left
+    left = [*workers(driver.pid), *servers(driver.pid)]
+    assert len(left) >= 2
     for pid in (driver.pid, *(left if whom == "all" else ())):
         os.kill(pid, signal.SIGKILL)
     begun = time.monotonic()
@@ -153,9 +160,7 @@ def test_ctrl_c_while_it_starts(delay: float, home: Path, base: Path) -> None:
 
 @pytest.mark.slow
 def test_a_stopped_worker_is_given_up_and_never_writes_again(own_folder: Path, base: Path) -> None:
-    home = make_home(
-        own_folder, base, model="faulty.py:slow", epochs=4, search="stall_timeout = 15"
-    )
+    home = make_slow(own_folder, base, epochs=4, search="stall_timeout = 15")
     driver = start(OURS, home, "--workers", "1")
     wait_for(lambda: len(events_of(home, "Epoch")) >= 2)
     (worker,) = workers(driver.pid)

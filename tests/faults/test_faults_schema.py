@@ -7,19 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from rig import (
-    NAIVE,
-    OURS,
-    Adapter,
-    assert_nothing_lost,
-    base,
-    complete,
-    home,
-    kill_group,
-    search,
-    start,
-    wait_for,
-)
+from adapters import NAIVE, OURS, Adapter, complete, kill_group, search, start, wait_for
+from rig import assert_nothing_lost, base, home
 
 __all__ = ["base", "home"]  # fixtures
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(300)]

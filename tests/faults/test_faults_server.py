@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from rig import OURS, assert_nothing_lost, base, complete, end, home, num_ended, start, wait_for
+from adapters import OURS, complete, end, start, wait_for
+from rig import assert_nothing_lost, base, home, num_ended
 from test_tracking_server import free_port, server
 
 from nnsearch.study.folder import Home

@@ -7,43 +7,28 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from adapters import OURS, complete, end, search, start, wait_for, workers
+from machine import held, mounted
 from rig import (
-    OURS,
     assert_nothing_lost,
     base,
-    complete,
-    end,
     events_of,
     home,
     make_home,
+    make_slow,
     num_ended,
-    search,
-    start,
     strict,
     table,
-    wait_for,
 )
 
 __all__ = ["base", "home"]  # fixtures
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
-HOLDER = """
-import fcntl, sqlite3, sys, time
-path, kind = sys.argv[1:]
-if kind == "sqlite":
-    held = sqlite3.connect(path, isolation_level=None)
-    held.execute("BEGIN EXCLUSIVE")
-else:
-    held = open(path, "ab")
-    fcntl.flock(held, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
-"""
 JUMPING = """
 import time
 real, start = time.time, time.monotonic()
@@ -51,37 +36,6 @@ time.time = lambda: real() + (BY if time.monotonic() - start > 5 else 0.0)
 from nnsearch.cli import main
 main()
 """
-
-
-@contextmanager
-def held(path: Path, kind: str) -> Iterator[int]:
-    """Another process holds the file; its number."""
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path), kind],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert other.stdout is not None
-    other.stdout.readline()
-    try:
-        yield other.pid
-    finally:
-        other.communicate()
-
-
-@contextmanager
-def mounted(folder: Path, *options: str) -> Iterator[None]:
-    """A file system of its own at `folder`; without the right to mount the test is skipped."""
-    folder.mkdir(exist_ok=True)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip(f"no right to mount a file system: {done.stderr.decode().strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.slow
@@ -117,6 +71,29 @@ def test_a_full_quota_of_the_driver_is_named(home: Path, base: Path) -> None:
     assert "Traceback" not in errors
     complete(OURS, home)
     assert_nothing_lost(home, base)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [0, 3000])
+def test_a_full_quota_of_a_worker_stops_the_study_and_it_goes_on(
+    limit: int, own_folder: Path, base: Path
+) -> None:
+    """Its record cannot grow, or no checkpoint can be written: no fault of the trial's."""
+    home = make_slow(own_folder, base, epochs=6)
+    driver = start(OURS, home, "--workers", "1")
+    wait_for(lambda: len(events_of(home, "Epoch")) >= 2)
+    for worker in workers(driver.pid):
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, (limit, limit))
+    code, errors = end(driver)
+    assert code == 4, errors
+    last = errors.splitlines()[-1]
+    assert f"cannot write {home}" in last
+    assert "bytes are free there" in last
+    assert events_of(home, "Failed") == []
+    before = table(home)
+    complete(OURS, home)
+    assert {number: table(home)[number] for number in before} == before
+    assert_nothing_lost(home)
 
 
 def test_a_read_only_folder_is_refused_at_once(own_folder: Path, base: Path) -> None:

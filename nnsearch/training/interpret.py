@@ -1,0 +1,89 @@
+"""What a trained predictor looks at. Trains nothing, and is handed the rows it may see.
+
+Columns of a table are judged by shuffling (Breiman, 2001; Fisher and others, 2019), pixels of an
+image by integrated gradients (Sundararajan and others, 2017).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnsearch.training.examine import Parts, predict
+
+Array = np.ndarray[Any, Any]
+Score = Callable[[Array, Array], float]
+STEPS = 64
+
+
+def shuffled_drops(
+    parts: Parts,
+    inputs: Array,
+    targets: Array,
+    score: Score,
+    *,
+    num_repeats: int = 10,
+    num_draws: int = 20,
+    seed: int = 0,
+) -> tuple[Array, Array]:
+    """How much a score falls when a column of raw inputs [N, F] is shuffled, and how sure that is.
+
+    The mean over the shufflings [F], and its standard deviation [F]: over rows drawn again with
+    replacement, and over as many other shufflings.
+    """
+    generator = np.random.default_rng(seed)
+    inputs = np.array(inputs)
+    num_rows, num_columns = inputs.shape
+    draws = generator.integers(0, num_rows, (num_draws, num_rows))
+    whole = np.arange(num_rows)
+    before = predict(parts, inputs)
+    levels = np.array([score(before[rows], targets[rows]) for rows in (whole, *draws)])
+    means, deviations = np.empty(num_columns), np.empty(num_columns)
+    for column in range(num_columns):
+        kept = inputs[:, column].copy()
+        after = []
+        for _ in range(num_repeats):
+            inputs[:, column] = kept[generator.permutation(num_rows)]
+            after.append(predict(parts, inputs))
+        inputs[:, column] = kept
+        scores = [[score(each[rows], targets[rows]) for each in after] for rows in (whole, *draws)]
+        drops = levels[:, None] - np.array(scores)
+        means[column] = drops[0].mean()
+        over_rows = drops[1:].mean(axis=1).var(ddof=1)
+        deviations[column] = np.sqrt(over_rows + drops[0].var(ddof=1) / num_repeats)
+    return means, deviations
+
+
+def integrated_gradients(
+    parts: Parts, images: Array, answers: Array | None, *, num_steps: int = STEPS
+) -> tuple[Array, Array]:
+    """What each pixel of raw images [N, C, H, W] adds to the answer, against a black image.
+
+    The attributions [N, H, W], channels added up, and how far their sum is from what they explain,
+    as a share of it [N]: the method's own check. Of classes, whose indices are `answers` [N], that
+    is the class's output less the mean of all; of numbers the output itself.
+    """
+    raw = torch.from_numpy(np.array(images))
+    with torch.no_grad():
+        seen, black = parts.transforms(raw), parts.transforms(torch.zeros_like(raw))
+    chosen = None if answers is None else torch.from_numpy(np.asarray(answers, np.int64))[:, None]
+    slopes = torch.zeros_like(seen)
+    for step in range(num_steps):
+        at = black + (step + 0.5) / num_steps * (seen - black)
+        at = at.detach().requires_grad_()
+        slopes += torch.autograd.grad(_explained(parts, at, chosen).sum(), at)[0]
+    found = (seen - black) * slopes / num_steps
+    with torch.no_grad():
+        change = _explained(parts, seen, chosen) - _explained(parts, black, chosen)
+    total = found.flatten(1).sum(1)
+    gaps = (total - change).abs() / change.abs().clamp_min(1e-12)
+    return found.sum(1).numpy(), gaps.numpy()
+
+
+def _explained(parts: Parts, inputs: Tensor, chosen: Tensor | None) -> Tensor:
+    outputs: Tensor = parts.model(inputs)
+    if chosen is None:
+        return outputs[:, 0]
+    return outputs.gather(1, chosen)[:, 0] - outputs.mean(1)

@@ -1,0 +1,132 @@
+"""Generation: the Fréchet distance, a classifier that judges, an album, an exported generator."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from lessons import Classroom, classroom_of, learned
+
+from nnsearch.data.bundled import digits, iris
+from nnsearch.data.targets import with_pictures
+from nnsearch.errors import DataError
+from nnsearch.exporting.onnx import onnx
+from nnsearch.exporting.parity import parity
+from nnsearch.exporting.predictor import Predictor
+from nnsearch.study.spec import Component, Objective
+from nnsearch.tasks.generation import classifier, frechet, generation
+from nnsearch.training.evaluate import show
+from nnsearch.training.fit import fit
+
+STUDY = """
+[data]
+source = "digits"
+[task]
+name = "generation"
+[model]
+name = "vae"
+kl = 0.3
+[optimizer]
+name = "adam"
+lr = 0.005
+[training]
+epochs = 12
+batch_size = 64
+[search]
+trials = 1
+"""
+BY_FRECHET = Objective("frechet", "minimize")
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Classroom:
+    return classroom_of(tmp_path_factory.mktemp("room"), "digits", STUDY)
+
+
+def pictures_of_digits() -> npt.NDArray[np.float32]:
+    """The class and the pixels of each of scikit-learn's digits."""
+    return with_pictures(digits(Path())).targets.astype(np.float32)
+
+
+def test_the_distance_of_normal_distributions_is_the_known_one() -> None:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(500, 3)) * [1.0, 2.0, 3.0]
+    assert frechet(rows, rows) == pytest.approx(0, abs=1e-9)
+    assert frechet(rows, rows + np.array([3.0, 0.0, 4.0])) == pytest.approx(25)
+    wide = rows.mean(0) + 2 * (rows - rows.mean(0))
+    assert frechet(rows, wide) == pytest.approx(np.trace(np.cov(rows, rowvar=False)))
+
+
+def test_the_classifier_classifies_and_is_the_same_each_time() -> None:
+    pictures = pictures_of_digits()
+    train, test = pictures[:1200].astype(float), pictures[1200:].astype(float)
+    before = torch.get_rng_state()
+    features, classify = classifier(train[:, 1:], train[:, 0].astype(np.int64))
+    assert torch.equal(before, torch.get_rng_state())
+    assert (classify(test[:, 1:]) == test[:, 0]).mean() > 0.88
+    again, _ = classifier(train[:, 1:], train[:, 0].astype(np.int64))
+    np.testing.assert_array_equal(features(test[:, 1:]), again(test[:, 1:]))
+
+
+def test_worse_pictures_are_farther_away() -> None:
+    pictures = pictures_of_digits()
+    generator = np.random.default_rng(0)
+    task = generation(pictures[:1200])
+    held_out = pictures[1200:]
+    real = task.metrics(pictures[:597, 1:], held_out)
+    assert real["frechet"] < 0.05
+    assert real["variety"] > 9.5
+    noisy = held_out[:, 1:] + generator.normal(0, 8, (len(held_out), 64))
+    shuffled = np.stack([generator.permutation(column) for column in held_out[:, 1:].T], axis=1)
+    one_class = pictures[pictures[:, 0] == 3][:, 1:]
+    for worse in (noisy, shuffled, one_class):
+        assert task.metrics(worse, held_out)["frechet"] > 3 * real["frechet"]
+    assert task.metrics(one_class, held_out)["variety"] < 2
+
+
+def test_pictures_are_in_the_units_of_the_data() -> None:
+    pictures = pictures_of_digits()
+    raw = pictures[:, 1:]
+    scaled = (raw - raw.mean()) / raw.std()
+    outputs = torch.from_numpy(np.concatenate([np.zeros((len(raw), 1)), scaled], axis=1)).float()
+    drawn = generation(pictures).decode(outputs).numpy()
+    np.testing.assert_allclose(drawn, raw, atol=1e-4)
+    assert float(generation(pictures).decode(outputs * 9).max()) == 16
+
+
+def test_a_model_learns_to_draw_shows_it_and_is_exported(room: Classroom, tmp_path: Path) -> None:
+    pupil = room.pupil()
+    kept = learned(pupil, BY_FRECHET)
+    trivial = learned(
+        room.changed(model=Component("independent"), training__epochs=20).pupil(), BY_FRECHET
+    )
+    assert kept.metrics["valid/frechet"] < 0.8 * trivial.metrics["valid/frechet"]
+    assert kept.predictions.shape == (288, 64)
+    shown = show(pupil.model, pupil.material)
+    assert {"real", "epoch 1", "epoch 2", "epoch 4", "epoch 8"} <= shown.keys()
+    assert shown["epoch 4"].shape == (16, 1, 8, 8)
+    assert not np.array_equal(shown["epoch 1"], shown["epoch 8"])
+    predictor = Predictor(pupil.material.transforms, pupil.model, pupil.material.task.decode)
+    raw = np.zeros((40, 1, 8, 8), np.uint8)
+    assert parity(predictor, onnx(predictor, raw, tmp_path), raw) < 1e-5
+    drawn = predictor(torch.from_numpy(raw)).detach().numpy()
+    np.testing.assert_allclose(drawn, kept.predictions[:40], atol=1e-4)
+
+
+@pytest.mark.parametrize("model", ["vae", "gan"])
+def test_a_resumed_generator_equals_an_unbroken_one(room: Classroom, model: str) -> None:
+    chosen = room.changed(model=Component(model), training__epochs=3)
+    whole = learned(chosen.pupil(), BY_FRECHET)
+    run = fit(chosen.pupil(), BY_FRECHET, 0)
+    past = copy.deepcopy(next(run).snapshot())
+    kept = learned(chosen.pupil(), BY_FRECHET, past)
+    assert kept.metrics == whole.metrics
+    np.testing.assert_array_equal(kept.predictions, whole.predictions)
+    assert all(torch.equal(kept.weights[name], each) for name, each in whole.weights.items())
+
+
+def test_only_images_of_classes_are_drawn() -> None:
+    with pytest.raises(DataError, match="which these examples are not"):
+        with_pictures(iris(Path()))

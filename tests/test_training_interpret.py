@@ -1,0 +1,120 @@
+"""What a predictor looks at, where it is known: columns that are used, pixels that count."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nnsearch.training.examine import Parts
+from nnsearch.training.interpret import integrated_gradients, shuffled_drops
+
+Array = np.ndarray[Any, Any]
+
+
+class Weighed(nn.Module):
+    """The sum of columns with fixed weights; NaN cells count as 0."""
+
+    def __init__(self, weights: list[float]) -> None:
+        super().__init__()
+        self.weights = torch.tensor(weights)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[B, F] to [B, 1]."""
+        return (inputs.nan_to_num().float() * self.weights).sum(1, keepdim=True)
+
+
+class Scaled(nn.Module):
+    """Bytes as shares of 255."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] to the same."""
+        return images.float() / 255
+
+
+def parts(model: nn.Module, transforms: nn.Module | None = None) -> Parts:
+    return Parts(transforms or nn.Identity(), model.eval(), nn.Identity(), Path())
+
+
+def less_error(predictions: Array, targets: Array) -> float:
+    return -float(np.sqrt(np.mean((predictions[:, 0] - targets) ** 2)))
+
+
+def test_columns_are_missed_by_their_weight_and_unused_ones_not_at_all() -> None:
+    inputs = np.random.default_rng(0).normal(size=(300, 4))
+    inputs[::7, 2] = np.nan
+    kept = inputs.copy()
+    targets = 3 * inputs[:, 0] + inputs[:, 1]
+    means, deviations = shuffled_drops(
+        parts(Weighed([3.0, 1.0, 0.0, 0.0])), inputs, targets, less_error
+    )
+    # Shuffling a column of variance 1 with weight w makes an error of w times the root of 2.
+    assert means[:2] == pytest.approx([3 * 2**0.5, 2**0.5], rel=0.15)
+    assert means[2:].tolist() == deviations[2:].tolist() == [0, 0]
+    assert (deviations[:2] > 0).all()
+    assert np.array_equal(inputs, kept, equal_nan=True), "the rows are given back as they were"
+
+
+def test_the_deviation_is_that_of_other_rows_and_shufflings() -> None:
+    generator = np.random.default_rng(1)
+    found = []
+    for seed in range(40):
+        inputs = generator.normal(size=(80, 2))
+        targets = inputs @ [1.0, 1.0] + generator.normal(size=80)
+        model = parts(Weighed([1.0, 1.0]))
+        found.append(shuffled_drops(model, inputs, targets, less_error, seed=seed))
+    means = np.array([each[0] for each in found])
+    deviations = np.array([each[1] for each in found]).mean()
+    assert deviations == pytest.approx(means.std(axis=0).mean(), rel=0.35)
+
+
+def test_the_same_seed_gives_the_same_drops() -> None:
+    inputs = np.random.default_rng(0).normal(size=(50, 2))
+    model, targets = parts(Weighed([1.0, 2.0])), inputs @ [1.0, 2.0]
+    first = shuffled_drops(model, inputs, targets, less_error, seed=3)
+    again = shuffled_drops(model, inputs, targets, less_error, seed=3)
+    other = shuffled_drops(model, inputs, targets, less_error, seed=4)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def network(num_outputs: int) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(2 * 6 * 5, 16), nn.Tanh(), nn.Linear(16, num_outputs)
+    )
+
+
+@pytest.mark.parametrize("num_outputs", [3, 1])
+def test_attributions_add_up_to_what_they_explain(num_outputs: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (7, 2, 6, 5), dtype=np.uint8)
+    answers = np.arange(7) % 3 if num_outputs > 1 else None
+    model = network(num_outputs)
+    found, gaps = integrated_gradients(parts(model, Scaled()), images, answers)
+    assert found.shape == (7, 6, 5)
+    assert gaps.max() < 0.02
+    with torch.no_grad():
+        seen = model(torch.from_numpy(images.astype(np.float32) / 255))
+        black = model(torch.zeros(images.shape))
+    change = (seen - black).numpy()
+    expected = change[:, 0]
+    if answers is not None:
+        expected = change[np.arange(7), answers] - change.mean(axis=1)
+    assert found.sum(axis=(1, 2)) == pytest.approx(expected, rel=0.02, abs=1e-3)
+
+
+def test_pixels_that_a_linear_model_ignores_have_no_weight() -> None:
+    layer = nn.Linear(12, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[0, 5] = 2.0
+        layer.weight[0, 6] = -1.0
+    images = np.full((1, 1, 3, 4), 51, np.uint8)
+    model = parts(nn.Sequential(nn.Flatten(), layer), Scaled())
+    found, gaps = integrated_gradients(model, images, None)
+    expected = np.zeros(12)
+    expected[5:7] = 0.4, -0.2
+    assert found.ravel() == pytest.approx(expected, abs=1e-6)
+    assert gaps[0] < 1e-5
