@@ -26,7 +26,7 @@ def test_every_study_comes_back(path: Path) -> None:
         Path(part.name).write_text(part.read_text())
     assert to_json(load_study(again, allow_code=True)) == resolved
     assert text.startswith("# One.\n# Two.\n\nname = ")
-    assert "beta1" not in text, "what is at its default is left out"
+    assert "beta2" not in text, "what is at its default is left out"
 
 
 SCALARS = st.one_of(

@@ -38,6 +38,13 @@ def find_study_folder(name: str, home: Path = MLRUNS) -> StudyFolder:
     raise UsageError(f"no study '{stem}' has run in {home}.", hint)
 
 
+def refuse_second_driver(folder: StudyFolder) -> None:
+    """Raise StoreError where another process runs the study; makes nothing."""
+    if folder.lock.exists():
+        with sole_driver(folder):
+            pass
+
+
 @contextmanager
 def sole_driver(folder: StudyFolder) -> Iterator[None]:
     """Hold the study's lock: there is one driver at a time, and its death lets go of it.

@@ -76,13 +76,8 @@ class RunResult:
 
 def stored_result(path: Path, options: Options) -> RunResult | None:
     """The result of an equal run that came to its end, else None."""
-    try:
-        name = read_tables(path).get("name", path.stem)
-    except StudyError:
-        return None  # the study is loaded next, and says what is wrong with it
-    if not isinstance(name, str) or NAME.fullmatch(name) is None:
-        return None
-    stored = read_json(Home(options.home).study(name).result)
+    name = name_of(path)
+    stored = read_json(Home(options.home).study(name).result) if name else None
     if stored is None or stored.pop("request") != request_of(path, options):
         return None
     export = stored["conclusion"]["export"]
@@ -92,6 +87,15 @@ def stored_result(path: Path, options: Options) -> RunResult | None:
     objective = Objective(**stored.pop("objective"))
     stored |= {"labels": tuple(stored["labels"]), "has_trained": False}
     return RunResult(objective=objective, conclusion=conclusion, **stored)
+
+
+def name_of(path: Path) -> str:
+    """The name of the study in a file, or nothing where loading it will say what is wrong."""
+    try:
+        name = read_tables(path).get("name", path.stem)
+    except StudyError:
+        return ""
+    return name if isinstance(name, str) and NAME.fullmatch(name) else ""
 
 
 def request_of(path: Path, options: Options) -> str:

@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nnsearch.commands.places import no_trace, sole_driver
+from nnsearch.commands.places import no_trace, refuse_second_driver, sole_driver
 from nnsearch.commands.publishing import add_report
-from nnsearch.commands.result import Options, RunResult, Show, request_of, stored_result
+from nnsearch.commands.result import Options, RunResult, Show, name_of, request_of, stored_result
 from nnsearch.study.folder import Home, write_json
 from nnsearch.study.holders import disk_named
 from nnsearch.study.spec import Study
@@ -33,6 +33,9 @@ def run(
     done = stored_result(path, options)
     if done is not None:
         return done
+    name = name_of(path)
+    if name:
+        refuse_second_driver(Home(options.home).study(name))
     from nnsearch.commands import errands
     from nnsearch.commands.attempts import attempt
     from nnsearch.executors.launch import fork_server
