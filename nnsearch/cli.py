@@ -4,6 +4,7 @@ Heavy packages are imported inside the commands, so that `--help` loads none of 
 has Typer's own bounds, with which `--help` would load pydantic.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -268,6 +269,8 @@ def main() -> None:
         raise
     except Terminated as error:
         _fail(error, TERMINATED, "Terminated. Nothing is lost: type the same command to go on.")
+    finally:
+        gc.freeze()  # the interpreter would search what MLflow loaded for garbage: 0.7 s
 
 
 class Terminated(BaseException):

@@ -70,6 +70,10 @@ def export(job: str, trial: int, folder: str, told: dict[str, Any]) -> str:
     return export_trial(job, trial, folder, told)
 
 
+def get_ready_to_report() -> None:
+    """Load what the report takes, in a worker that has nothing else to do."""
+
+
 def report(name: str, home: Path) -> Path:
     """Write the report of a study."""
     from nnsearch.commands.report import report as write_report

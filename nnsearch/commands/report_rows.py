@@ -14,17 +14,10 @@ from nnsearch.data.split import PARTS
 from nnsearch.events import Finished
 from nnsearch.reports.html_content import Cell, Mistake, Mistakes, Part, Rival, Scored
 from nnsearch.reports.html_pictures import png_of
+from nnsearch.reports.measures import measure
 from nnsearch.reports.statistics import Difference, paired_difference
 from nnsearch.signature import Signature
 from nnsearch.study.folder import TrialFolder, read_json
-from nnsearch.tasks.metrics import (
-    brier,
-    class_metrics,
-    confusion,
-    confusion_metrics,
-    log_loss,
-    number_metrics,
-)
 
 Array = npt.NDArray[Any]
 NUM_MISTAKES = 24
@@ -143,27 +136,12 @@ def _rival(
 
 def _difference(study: Compared, ours: Array, theirs: Array, targets: Array) -> Difference | None:
     """The best minus the other in the objective's metric; None for a metric of the user's own."""
-    metric = _metric(study, ours, targets)
+    metric = measure(study.objective.metric, len(study.labels))
     if metric is None:
         return None
-    draws = int(np.clip(MOST_CELLS // max(ours.size, 1), FEWEST_DRAWS, MOST_DRAWS))
-    return paired_difference(metric, ours, theirs, targets, seed=0, num_resamples=draws)
-
-
-def _metric(
-    study: Compared, predictions: Array, targets: Array
-) -> Callable[[Array, Array], float] | None:
-    name, num_labels = study.objective.metric, len(study.labels)
-    if not num_labels:
-        known = number_metrics(predictions, targets)
-        return (lambda p, t: number_metrics(p, t)[name]) if name in known else None
-    if name in confusion_metrics(np.eye(num_labels, dtype=np.int64)):
-        # The areas under the curves would cost a sort of every draw.
-        return lambda p, t: confusion_metrics(confusion(p.argmax(axis=1), t, num_labels))[name]
-    if name in {"log_loss", "brier"}:
-        return log_loss if name == "log_loss" else brier
-    known = class_metrics(predictions, targets)
-    return (lambda p, t: class_metrics(p, t)[name]) if name in known else None
+    first, second = (metric.reduce(each, targets) for each in (ours, theirs))
+    draws = int(np.clip(MOST_CELLS // max(first.size, 1), FEWEST_DRAWS, MOST_DRAWS))
+    return paired_difference(metric.score, first, second, targets, seed=0, num_resamples=draws)
 
 
 def _told(prediction: Array, target: Any, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -1,16 +1,19 @@
 """Run a study to the end of its budget; the same call goes on where the last one stopped."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from nnsearch.commands.places import no_trace, refuse_second_driver, sole_driver
-from nnsearch.commands.publishing import add_report
 from nnsearch.commands.result import Options, RunResult, Show, name_of, request_of, stored_result
-from nnsearch.study.folder import Home, write_json
+from nnsearch.study.folder import Home
 from nnsearch.study.holders import disk_named
 from nnsearch.study.spec import Study
+
+if TYPE_CHECKING:
+    from nnsearch.executors.launch import ForkServer
 
 # Code of one's own that takes longer to import hangs.
 LOAD_SECONDS = 600.0
@@ -37,36 +40,41 @@ def run(
     if name:
         refuse_second_driver(Home(options.home).study(name))
     from nnsearch.commands import errands
-    from nnsearch.commands.attempts import attempt
     from nnsearch.executors.launch import fork_server
-    from nnsearch.executors.processes import processes
 
     # The server loads torch, for its workers, while this process loads what it needs itself.
     with fork_server(warm=errands.WARM) as server:
-        with processes(server, workers=1) as executor:
-            asked = (path, options.overrides, options.allow_code)
-            begun = executor.submit(errands.load, *asked)
-            from nnsearch.commands.session import carry_out
-
-            loaded = attempt(
-                executor, errands.load, *asked, stall_seconds=LOAD_SECONDS, begun=begun
-            )
-            study = _limited(loaded, options)
+        study = _limited(_loaded(path, options, server), options)
         folder = Home(options.home).study(study.name)
         with sole_driver(folder), no_trace(folder), disk_named(folder.root):
+            from nnsearch.commands.session import carry_out
+
             request = request_of(path, options)
-            result = carry_out(study, options, server, show=show, warn=warn)
-            write_json(folder.result, asdict(result) | {"request": request})
-        with processes(server, workers=1, log=folder.workers_log) as executor:
-            add_report(
-                study.name,
-                options,
-                lambda *asked: attempt(
-                    executor, errands.report, *asked, stall_seconds=study.search.stall_timeout
-                ),
-                warn,
-            )
-    return result
+            return carry_out(study, options, server, request=request, show=show, warn=warn)
+
+
+def _loaded(path: Path, options: Options, server: "ForkServer") -> Study:
+    """The study, read by a worker; meanwhile this process imports what the search takes."""
+    from nnsearch.commands import errands
+    from nnsearch.commands.attempts import attempt
+    from nnsearch.executors.processes import processes
+
+    asked = (path, options.overrides, options.allow_code)
+    with processes(server, workers=1) as executor:
+        begun = executor.submit(errands.load, *asked)
+        _load_ahead(options)
+        return attempt(executor, errands.load, *asked, stall_seconds=LOAD_SECONDS, begun=begun)
+
+
+def _load_ahead(options: Options) -> None:
+    """Import Optuna now and MLflow in a thread, which takes as long as torch does elsewhere.
+
+    The thread is no daemon: an import that the interpreter's end cuts off may crash it.
+    """
+    from nnsearch.tracking.store import destination, import_mlflow
+
+    uri, _ = destination(Home(options.home), options.environ)
+    Thread(target=import_mlflow, args=(uri,), name="mlflow-import").start()
 
 
 def _limited(study: Study, options: Options) -> Study:

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from functools import partial
-from threading import Thread
 
 from nnsearch import components
 from nnsearch.commands import errands
@@ -12,6 +12,7 @@ from nnsearch.commands.attempts import attempt
 from nnsearch.commands.conclusion import conclude, start_baseline
 from nnsearch.commands.opening import Opened, facts, open_study, remove_drafts
 from nnsearch.commands.pictures import picture
+from nnsearch.commands.publishing import add_report
 from nnsearch.commands.result import Conclusion, Listen, Options, RunResult, Show
 from nnsearch.events import Event, Failed, Finished, Pruned
 from nnsearch.executors.launch import ForkServer
@@ -22,10 +23,10 @@ from nnsearch.search.ledger import replay
 from nnsearch.search.loop import search
 from nnsearch.search.pruning import make_judge
 from nnsearch.search.storage import Place, projection
-from nnsearch.study.folder import Home, StudyFolder, read_json
+from nnsearch.study.folder import Home, StudyFolder, read_json, write_json
 from nnsearch.study.spec import IntRange, Study, TrialSpec
 from nnsearch.tracking.mlflow import mlflow_listener
-from nnsearch.tracking.store import destination, import_mlflow, shown
+from nnsearch.tracking.store import destination, shown
 from nnsearch.training.fuse import plan
 from nnsearch.training.jobfile import Job, write_job
 
@@ -35,23 +36,22 @@ def carry_out(
     options: Options,
     server: ForkServer,
     *,
+    request: str,
     show: Show | None,
     warn: Callable[[str], None],
 ) -> RunResult:
-    """Search, choose, look at the test split once, export. The caller holds the study's lock.
+    """Search, choose, look at the test split once, export, report.
 
-    `server` forks the workers, and has imported `training.job`, or soon will have.
+    The caller holds the study's lock. `server` forks the workers, and has loaded `errands.WARM`, or
+    soon will have. `request` is what was asked for, and is kept with the result.
     """
     folder = Home(options.home).study(study.name)
     began = time.monotonic()
     log = folder.workers_log
-    # Not a daemon: an import that is cut off by the interpreter's end may crash it.
-    loading = Thread(target=import_mlflow, name="mlflow-import")
     with (
         _tidied(folder),
         processes(server, workers=options.workers, warm=errands.WARM, log=log) as executor,
     ):
-        loading.start()
         seconds = study.search.stall_timeout
         inspected = attempt(executor, errands.inspect, study, folder, stall_seconds=2 * seconds)
         opened = open_study(study, folder, inspected)
@@ -59,8 +59,16 @@ def carry_out(
             warn(note)
         with _listeners(opened, options, show, warn) as listen, _stopping(executor):
             reason, conclusion = _search(opened, options, executor, listen, warn=warn)
-    seconds = time.monotonic() - began
-    return _result(opened, options, reason, conclusion, seconds=seconds)
+        seconds_taken = time.monotonic() - began
+        result = _result(opened, options, reason, conclusion, seconds=seconds_taken)
+        write_json(folder.result, asdict(result) | {"request": request})
+        add_report(
+            study.name,
+            options,
+            lambda *asked: attempt(executor, errands.report, *asked, stall_seconds=seconds),
+            warn,
+        )
+    return result
 
 
 def _search(
@@ -96,6 +104,7 @@ def _search(
         )
         course = Course(study, opened.objective, opened.folder, opened.ledger, asker, judge, means)
         reason, best = search(course)
+        executor.submit(errands.get_ready_to_report)
         await_baseline()
         conclusion = conclude(opened, executor, best, may_reopen=options.reopen_test)
         listen(conclusion.tested)

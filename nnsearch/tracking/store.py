@@ -117,11 +117,16 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
-def import_mlflow() -> None:
-    """Import MLflow, which takes seconds, as we want it: silent, and without retries of its own."""
+def import_mlflow(uri: str = "") -> None:
+    """Import MLflow, which takes seconds, as we want it: silent, and without retries of its own.
+
+    Where `uri` is a database, what MLflow needs to open it as well.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401 - so that what follows takes no time
+
+    if uri and not uri.startswith(("http", "file")):
+        pass
 
     # It prints a traceback for each locked database, which we report in one line ourselves.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)
