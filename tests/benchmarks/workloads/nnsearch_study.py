@@ -1,20 +1,21 @@
 """nnsearch on a workload's own study file: everything on that a person gets by `nnsearch run`.
 
-The data that is prepared for the others only says how much arithmetic there was: the study reads
-and divides its source itself. Options are settings of the study, as for `--set`.
+It is the command that runs, as a person types it. The data that is prepared for the others only
+says how much arithmetic there was: the study reads and divides its source itself. Options are
+settings of the study, as for `--set`.
 """
 
 import json
-import logging
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from work import Configuration, task_from, tell
+from task import Configuration, task_from, tell
 
-from nnsearch import Options, run
+HOME = Path("mlruns")
 
 
 def main() -> None:
@@ -22,12 +23,15 @@ def main() -> None:
     task = task_from(sys.argv[1:])
     began = time.perf_counter()
     study = Path(__file__).resolve().with_name(f"{task.workload}.toml")
-    overrides = [f"training.epochs={task.epochs}", *task.options]
+    settings = [f"training.epochs={task.epochs}", *task.options]
     if task.workload == "w2" and "FASHION_MNIST" in os.environ:
-        overrides.append(f"data.idx.data_root={os.environ['FASHION_MNIST']}")
-    options = Options(overrides=tuple(overrides), trials=task.trials, home=Path("mlruns"))
-    result = run(study, options, warn=logging.getLogger("nnsearch").warning)
-    tell(task, list(configurations(Path(result.folder))), result.conclusion.best.value, began)
+        settings.append(f"data.idx.data_root={os.environ['FASHION_MNIST']}")
+    line = [sys.executable, "-m", "nnsearch", "run", str(study), "--trials", str(task.trials)]
+    line += ["--mlruns", str(HOME), *(part for each in settings for part in ("--set", each))]
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+    folder = HOME / "studies" / task.workload
+    best = json.loads((folder / "result.json").read_text())["conclusion"]["best"]["value"]
+    tell(task, list(configurations(folder)), best, began)
 
 
 def configurations(folder: Path) -> Iterator[Configuration]:

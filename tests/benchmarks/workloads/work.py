@@ -1,66 +1,37 @@
-"""What is compared: the two workloads' spaces, networks and data, and the tight loop over them.
+"""What is compared: the two workloads' networks and data, and the tight loop over them.
 
 Peers run this in environments of their own, so it needs numpy and torch and nothing of nnsearch.
 """
 
-import argparse
-import json
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from task import (
+    BATCH_SIZE,
+    DEPTHS,
+    MOST_DROPOUT,
+    NUM_CLASSES,
+    OPTIMIZERS,
+    RATES,
+    SEED,
+    Configuration,
+    Task,
+    task_from,
+    tell,
+)
 from torch import Tensor, nn
 
-Configuration = dict[str, Any]
+__all__ = [
+    "BATCH_SIZE", "DEPTHS", "MOST_DROPOUT", "NUM_CLASSES", "OPTIMIZERS", "RATES", "SEED", "Configuration", "Task",
+    "task_from", "tell",
+]  # fmt: skip
+
 Report = Callable[[int, float], None]
 Data = tuple[Tensor, Tensor, Tensor, Tensor]
-
-WIDTHS = (32, 64, 128)
-CHANNELS = (4, 8, 16)
-DEPTHS = {"w1": (1, 3), "w2": (2, 3)}
-MOST_DROPOUT = 0.5
-RATES = (1e-4, 1e-1)
-OPTIMIZERS = ("adam", "sgd", "rmsprop")
-BATCH_SIZE = 64
-NUM_CLASSES = 10
-SEED = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One run of a peer: the workload's name, its data, how many trials of how many epochs."""
-
-    workload: str
-    data: Path
-    trials: int
-    epochs: int
-    options: tuple[str, ...]
-
-    @property
-    def size(self) -> tuple[str, Sequence[int]]:
-        """The name of the size that is searched, and its choices."""
-        return ("width", WIDTHS) if self.workload == "w1" else ("channels", CHANNELS)
-
-
-def task_from(arguments: Sequence[str]) -> Task:
-    """The task that the command line of a peer's script describes."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("workload", choices=sorted(DEPTHS))
-    parser.add_argument("data", type=Path, help="the NPZ archive that data.py wrote")
-    parser.add_argument("trials", type=int)
-    parser.add_argument("epochs", type=int)
-    parser.add_argument("options", nargs="*")
-    given = parser.parse_args(arguments)
-    return Task(
-        given.workload, given.data.resolve(), given.trials, given.epochs, tuple(given.options)
-    )
 
 
 def arrays(task: Task) -> tuple[np.ndarray[Any, Any], ...]:
@@ -147,43 +118,6 @@ def train(
         report(epoch, accuracy)
         best = max(best, accuracy)
     return best
-
-
-def gflop(task: Task, configuration: Configuration, num_train: int, num_valid: int) -> float:
-    """The arithmetic that one trial cannot do without, in 1e9 operations.
-
-    A product and its sum are two; going back costs twice the forward pass, but for the first
-    layer, whose inputs need no gradient.
-    """
-    depth = configuration["depth"]
-    if task.workload == "w1":
-        sizes = [64, *[configuration["width"]] * depth, NUM_CLASSES]
-        layers = [2 * before * after for before, after in pairwise(sizes)]
-    else:
-        channels = [1, *(configuration["channels"] * 2**level for level in range(depth))]
-        sides = [28 >> level for level in range(depth + 1)]
-        layers = [
-            2 * 9 * before * after * side**2
-            for (before, after), side in zip(pairwise(channels), sides, strict=False)
-        ]
-        layers.append(2 * channels[-1] * sides[-1] ** 2 * NUM_CLASSES)
-    forward = sum(layers)
-    operations = num_train * (3 * forward - layers[0]) + num_valid * forward
-    return float(task.epochs * operations / 1e9)
-
-
-def tell(task: Task, configurations: Sequence[Configuration], best: float, began: float) -> None:
-    """Print the peer's one line: what it trained, how well, and the seconds since `began`."""
-    with np.load(task.data) as stored:
-        num_train, num_valid = len(stored["y_train"]), len(stored["y_valid"])
-    told = {
-        "trials": len(configurations),
-        "best_valid_accuracy": round(best, 4),
-        "search_s": round(time.perf_counter() - began, 3),
-        "gflop": sum(gflop(task, each, num_train, num_valid) for each in configurations),
-        "configurations": list(configurations),
-    }
-    sys.stdout.write(json.dumps(told) + "\n")
 
 
 def _mlp(width: int, depth: int, dropout: float) -> nn.Sequential:
