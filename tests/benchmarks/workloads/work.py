@@ -26,8 +26,8 @@ from task import (
 from torch import Tensor, nn
 
 __all__ = [
-    "BATCH_SIZE", "DEPTHS", "MOST_DROPOUT", "NUM_CLASSES", "OPTIMIZERS", "RATES", "SEED", "Configuration", "Task",
-    "task_from", "tell",
+    "BATCH_SIZE", "DEPTHS", "MOST_DROPOUT", "NUM_CLASSES", "OPTIMIZERS", "RATES", "SEED",
+    "Configuration", "Task", "task_from", "tell",
 ]  # fmt: skip
 
 Report = Callable[[int, float], None]
