@@ -81,6 +81,19 @@ def test_a_damaged_or_missing_one_is_made_anew(
     assert description(tmp_path / "mlflow.db") == description(kept(environ)) == description(place)
 
 
+def test_tables_without_the_mark_of_the_last_migration_are_made_anew(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    told = {"XDG_CACHE_HOME": str(tmp_path)}
+    place = kept(told)
+    place.parent.mkdir()
+    place.write_bytes(kept(environ).read_bytes())
+    with closing(sqlite3.connect(place)) as database, database:
+        database.execute("DELETE FROM alembic_version")
+    make_tables(tmp_path / "mlflow.db", told)
+    assert description(tmp_path / "mlflow.db") == description(kept(environ))
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "nnsearch").write_text("a file where the folder would be")
     make_tables(tmp_path / "mlflow.db", {"XDG_CACHE_HOME": str(tmp_path)})

@@ -57,7 +57,8 @@ def _is_whole(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as tables:
             [(verdict,)] = tables.execute("PRAGMA quick_check")
-            return verdict == "ok" and tables.execute("SELECT * FROM alembic_version") is not None
+            stamped = tables.execute("SELECT * FROM alembic_version").fetchone()
+            return verdict == "ok" and stamped is not None
     except sqlite3.DatabaseError:  # not there, or torn
         return False
 
