@@ -8,6 +8,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
+# Packages that data of ready studies lie in. Nothing of them is imported, so what they ask for is
+# not installed.
+DATA_PACKAGES := aeon bokeh-sampledata
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run ui test check lint format generated test-slow soak bench clean distclean
@@ -68,6 +72,9 @@ distclean: clean ## remove .venv as well
 	@echo "Setting up .venv to test (once; some minutes) ..."
 	$(PIP) $(TORCH)
 	$(PIP) --quiet -e '.[dev]'
+	$(PIP) --quiet --no-deps $(DATA_PACKAGES)
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check -c constraints.txt \
+		--no-deps --no-binary :all: --dest .venv/share/nnsearch vaderSentiment
 	@touch $@ .venv/ready-run
 
 .venv/bin/pip:

@@ -26,7 +26,7 @@ PINS = {
     )
 }
 # Extras that neither `make run` nor `make test` installs.
-NOT_SET_UP = {"serve", "ray", "postgres"}
+NOT_SET_UP = {"serve", "ray"}
 # This project itself, and packages whose major version is that of something else or a year.
 UNBOUNDED = {"nnsearch", "packaging", "pandas-stubs", "types-psutil"}
 # Scripts there run other searchers, each installed into an environment of its own.
@@ -70,7 +70,7 @@ def test_all_that_is_asked_for_is_imported() -> None:
 
 
 def test_all_that_tests_import_is_in_the_dev_extra() -> None:
-    brought = {"export", "dashboard"}
+    brought = {"export", "dashboard", "postgres"}
     assert {f"nnsearch[{each}]" for each in brought} <= {
         f"nnsearch[{extra}]" for each in EXTRAS["dev"] for extra in each.extras
     }

@@ -1,5 +1,7 @@
 """Inputs and targets of every kind that a built-in component may be tried with."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
@@ -157,6 +159,7 @@ def file_of(folder: Path, source: str) -> dict[str, Any]:
     written: dict[str, Callable[[Path], dict[str, Any]]] = {
         "csv": lambda folder: _table(folder) | {"target": "y", "drop": ("text",)},
         "ratings": _table,
+        "vader": _snippets,
         "text_table": lambda folder: _table(folder) | {"column": "text", "target": "y"},
         "parquet": _parquet,
         "npz": _archive,
@@ -168,6 +171,14 @@ def file_of(folder: Path, source: str) -> dict[str, Any]:
         ),
     }
     return written[source](folder) if source in written else {}
+
+
+def _snippets(folder: Path) -> dict[str, Any]:
+    """Those that `make test` fetched, if it did."""
+    archive = Path(sys.prefix) / "share" / "nnsearch" / "vaderSentiment-3.3.2.tar.gz"
+    if archive.exists():
+        shutil.copy(archive, folder)
+    return {"path": archive.name}
 
 
 def _table(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Every built-in component keeps the contract of its kind."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_source(source: str, own_folder: Path) -> None:
     try:
         check_source(components.load("sources", source), own_folder, options=options)
     except (UsageError, DataError) as error:
-        if source not in ELSEWHERE:
+        if source not in ELSEWHERE or "CI" in os.environ:
             raise
         pytest.skip(f"not installed here: {error}")
 

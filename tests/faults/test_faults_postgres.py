@@ -56,8 +56,7 @@ def program(name: str) -> str:
 @pytest.fixture
 def postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A fresh server; it is gone with all that it holds when the test is over."""
-    pytest.importorskip("psycopg")
-    if not program("initdb"):
+    if not program("initdb") and "CI" not in os.environ:
         pytest.skip("needs PostgreSQL")
     monkeypatch.setenv("PATH", str(Path(program("initdb")).parent), prepend=os.pathsep)
     folder = Path(tempfile.mkdtemp(prefix="nnsearch-postgres-"))  # the user postgres can reach it
