@@ -16,7 +16,8 @@ import typer
 
 from nnsearch import __version__, upkeep
 from nnsearch.errors import NnsearchError, StoreError, UsageError
-from nnsearch.terminal import MLRUNS, Home, Json, Storage, StudyName
+from nnsearch.terminal import CTRL_C, MLRUNS, Home, Json, Storage, StudyName, leave
+from nnsearch.terminal import quick_to_leave as _quick_to_leave
 from nnsearch.terminal import say as _say
 from nnsearch.terminal import show as _print
 
@@ -35,7 +36,7 @@ Changes = Annotated[
 ]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Run the study's own Python code.")]
 
-CTRL_C, TERMINATED = 130, 143
+TERMINATED = 143
 
 
 def _version(is_asked: bool) -> None:
@@ -100,7 +101,8 @@ def run(
         environ=dict(os.environ),
     )
     live = partial(console_listener, stream=sys.stderr)
-    result = run(file, chosen, show=live, warn=_say)
+    with _quick_to_leave():
+        result = run(file, chosen, show=live, warn=_say)
     _print(as_document(result) if as_json else as_text(result))
 
 
@@ -134,6 +136,7 @@ def show(
     study: StudyName,
     trial: Annotated[int | None, typer.Option(help="Show this trial in full.")] = None,
     space: Annotated[bool, typer.Option("--space", help="Examine the search space.")] = False,
+    front: Annotated[bool, typer.Option("--front", help="Show the Pareto front.")] = False,
     home: Home = MLRUNS,
     as_json: Json = False,
 ) -> None:
@@ -143,6 +146,12 @@ def show(
 
         examined = doctor.examine_space(study, home)
         _print(doctor.as_document(examined) if as_json else doctor.as_text(examined))
+        return
+    if front:
+        from nnsearch.commands import front as pareto
+
+        found = pareto.pareto_front(study, home)
+        _print(pareto.as_document(found) if as_json else pareto.as_text(found))
         return
     from nnsearch.commands.show import as_document, as_text, show, show_trial
 
@@ -264,8 +273,7 @@ def main() -> None:
         _fail(error, error.exit_code)
     except SystemExit as stop:
         if stop.code == CTRL_C:  # Typer's answer to Ctrl-C, which it gives in silence
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would change the exit code
-            _say("Stopped. Nothing is lost: type the same command to go on.")
+            leave()
         raise
     except Terminated as error:
         _fail(error, TERMINATED, "Terminated. Nothing is lost: type the same command to go on.")

@@ -11,12 +11,14 @@ class Problem:
     `str(problem)` is one line such as
     `studies/x.toml:12: error[E101]: unknown option 'widht' in [model.mlp]. Did you mean 'width'?`
     What would break the line or colour the terminal stands there as an escape, such as `\x1b`.
+    `at` is the path of the key of the study file that is at fault, for whoever knows the file.
     """
 
     code: str
     message: str
     where: str = ""
     hint: str = ""
+    at: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""

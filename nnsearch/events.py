@@ -55,7 +55,8 @@ class Epoch:
 class Finished:
     """A trial is complete: the commit point. `epoch` is the one whose weights were kept.
 
-    `files` maps each file in the trial's folder to its sha256.
+    `files` maps each file in the trial's folder to its sha256, and `excess` each constraint of the
+    study, such as `parameters <= 1000`, to how far the trial lies beyond it: above 0 it is broken.
     """
 
     trial: int
@@ -65,17 +66,33 @@ class Finished:
     seconds: float
     metrics: dict[str, float]
     files: dict[str, str] = field(default_factory=dict)
+    excess: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether no constraint is broken."""
+        return all(each <= 0 for each in self.excess.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """The pruner stopped a trial after `epoch`, at the objective value `value`."""
+    """The pruner stopped a trial after `epoch`, at the objective value `value`.
+
+    Or it was not trained at all, for what is known beforehand breaks a constraint: then `epoch` is
+    0, there is no value, and `excess` says how far each known constraint is exceeded.
+    """
 
     trial: int
     at: float
     epoch: int
-    value: float
+    value: float | None
     seconds: float = 0.0
+    excess: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether no constraint is known to be broken."""
+        return all(each <= 0 for each in self.excess.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +121,63 @@ class Tested:
     notes: tuple[str, ...] = ()
 
 
-Event = Asked | Started | Epoch | Finished | Pruned | Failed | Tested
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What trainings of a trial's configuration on fresh seeds say of it.
+
+    `searched` is its value in the search, `values` those of its trainings, each judged at the epoch
+    that is the best for the others. `mean` is theirs, `estimate` what is left of it once luck is
+    taken out, with the ends of its 95 % interval; `chance` is the probability that it is the best.
+    """
+
+    trial: int
+    searched: float
+    values: tuple[float, ...]
+    mean: float
+    estimate: float
+    low: float
+    high: float
+    chance: float
+    num_failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The winner was chosen among the best trials by trainings on fresh seeds, the best first.
+
+    `num_searched` is how many trials the search had completed by then; `notes` say what the
+    intervals leave out.
+    """
+
+    trial: int
+    at: float
+    candidates: tuple[Retrained, ...]
+    num_searched: int
+    notes: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_json(fields: dict[str, Any]) -> "Confirmed":
+        """The event that `dataclasses.asdict` and JSON wrote."""
+        told = [{**each, "values": tuple(each["values"])} for each in fields["candidates"]]
+        candidates = tuple(Retrained(**each) for each in told)
+        notes = tuple(fields["notes"])
+        return Confirmed(**{**fields, "candidates": candidates, "notes": notes})
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """So many of the trainings on fresh seeds that were asked for are over."""
+
+    num_done: int
+    num_asked: int
+
+
+Event = Asked | Started | Epoch | Finished | Pruned | Failed | Confirming | Confirmed | Tested
 Ending = Finished | Pruned | Failed
 
 _KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (Asked, Started, Epoch, Finished, Pruned, Failed, Tested)
+    kind.__name__: kind
+    for kind in (Asked, Started, Epoch, Finished, Pruned, Failed, Confirming, Confirmed, Tested)
 }
 
 
@@ -123,6 +192,8 @@ def from_line(line: str) -> Event:
     kind = _KINDS.get(fields.pop("event", ""))
     if kind is None:
         raise ValueError(f"not an event: {line[:80]!r}")
+    if kind is Confirmed:
+        return Confirmed.from_json(fields)
     if kind is Tested:
         fields["intervals"] = {key: tuple(ends) for key, ends in fields["intervals"].items()}
         fields["notes"] = tuple(fields.get("notes", ()))

@@ -49,10 +49,15 @@ def finished(base: Path) -> Path:
     """The folder below `base` that holds mlruns/, flowers.toml and parts.py; made once."""
     folder = base / "finished"
     folder.mkdir()
-    (folder / "flowers.toml").write_text(STUDY)
     (folder / "parts.py").write_text(PARTS)
+    return completed(folder, "flowers", STUDY)
+
+
+def completed(folder: Path, name: str, text: str) -> Path:
+    """The folder, in which the study of `text` has run."""
+    (folder / f"{name}.toml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "nnsearch", "run", "flowers.toml", "--allow-code"],
+        [sys.executable, "-m", "nnsearch", "run", f"{name}.toml", "--allow-code"],
         cwd=folder,
         capture_output=True,
         text=True,

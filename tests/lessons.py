@@ -72,11 +72,11 @@ def classroom(folder: Path, source: str = "digits", task: str = "classification"
     )
 
 
-def classroom_of(folder: Path, name: str, text: str) -> Classroom:
+def classroom_of(folder: Path, name: str, text: str, *, allow_code: bool = False) -> Classroom:
     """The first trial of a study file's text, on its prepared data."""
     path = folder / f"{name}.toml"
     path.write_text(text)
-    study = load_study(path)
+    study = load_study(path, allow_code=allow_code)
     prepared = prepare_data(study, StudyFolder(folder / name))
     trial = sample(study, lambda *_: 0, number=0, seed=11)
     return Classroom(replace(trial, uid="abc"), prepared.folder, folder)

@@ -89,7 +89,9 @@ def test_a_model_that_refuses_the_data_is_named_once_with_what_to_do(flowers: Pa
     with pytest.raises(StudyError) as caught:
         check(flowers)
     (problem,) = caught.value.problems
-    assert problem.code == "E409"
+    assert problem.code == "E420"
+    line = flowers.read_text().splitlines().index('name = "cnn"') + 1
+    assert problem.where == f"{flowers}:{line}"
     assert "needs images" in problem.message
     assert "mlp" in problem.hint
 

@@ -256,7 +256,7 @@ def test_a_store_that_refuses_the_report_is_a_warning(whole: Path, own_folder: P
     (home / "mlflow.db").write_text("no database")
     add_report("flowers", Options(home=home), report, said.append)
     assert "not in MLflow" in said[1]
-    assert "nnsearch report flowers" in said[2]
+    assert "nnsearch sync flowers" in said[2]
 
 
 def test_the_command_says_where_the_page_is(

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nnsearch.data.arrays import idx, npz
+from nnsearch.data.idx_file import idx
+from nnsearch.data.npz_file import npz
 from nnsearch.errors import DataError
 
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from nnsearch.commands.check import as_text, check
-from nnsearch.data.arrays import npz
 from nnsearch.data.examples import Examples
 from nnsearch.data.long_table import long_table
+from nnsearch.data.npz_file import npz
 from nnsearch.data.prepare import inspect
 from nnsearch.data.series import series
 from nnsearch.data.split import split

@@ -21,7 +21,7 @@ from nnsearch.data.prepare import inspect, open_part, prepare
 from nnsearch.data.text_file import text_table, vader
 from nnsearch.data.texts import FEWEST, PATTERN, UNKNOWN, divided, text
 from nnsearch.errors import DataError, StudyError
-from nnsearch.exporting import standalone
+from nnsearch.exporting import standalone_files, standalone_rows
 from nnsearch.exporting.folder import write_sample
 from nnsearch.signature import Column, Signature
 from nnsearch.study.spec import Split
@@ -189,7 +189,7 @@ def test_an_export_divides_texts_as_the_training_did(texts: list[str]) -> None:
     wanted = divided(common, train)
     manifest = {"signature": wanted.signature.to_json()}
     rows = [{"review": each} for each in common.inputs.tolist()]
-    found = standalone.encode(manifest, rows)
+    found = standalone_rows.encode(manifest, rows)
     assert found.dtype == wanted.inputs.dtype
     assert np.array_equal(found, wanted.inputs)
 
@@ -198,7 +198,7 @@ def test_a_sample_has_the_tokens_of_the_rows_it_was_made_of(tmp_path: Path) -> N
     found = divided(examples(), np.array([0, 1, 3]))
     path = write_sample(found.inputs, found.signature, tmp_path)
     manifest = {"signature": found.signature.to_json()}
-    assert np.array_equal(standalone.read_inputs(path, manifest), found.inputs)
+    assert np.array_equal(standalone_files.read_inputs(path, manifest), found.inputs)
 
 
 def test_the_pattern_keeps_apostrophes_and_signs() -> None:

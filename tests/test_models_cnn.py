@@ -10,7 +10,7 @@ from torch import nn
 from nnsearch import components
 from nnsearch.errors import UsageError
 from nnsearch.models.cnn import Block, Head, Kernel, Pool, Residual, cnn
-from nnsearch.models.layers import ACTIVATIONS, Activation, ImageNorm
+from nnsearch.models.layers import ACTIVATIONS, Activation, Norm
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 9, 13)]
 
@@ -39,9 +39,9 @@ def test_channels_double_from_block_to_block() -> None:
 
 
 @pytest.mark.parametrize("block", get_args(Block))
-@pytest.mark.parametrize("norm", get_args(ImageNorm))
+@pytest.mark.parametrize("norm", get_args(Norm))
 @pytest.mark.parametrize("pool", get_args(Pool))
-def test_gradients_reach_every_parameter(block: Block, norm: ImageNorm, pool: Pool) -> None:
+def test_gradients_reach_every_parameter(block: Block, norm: Norm, pool: Pool) -> None:
     torch.manual_seed(0)
     model = cnn((1, 8, 8), 4, channels=4, block=block, norm=norm, pool=pool, dropout=0.1)
     # In float64 the rounding of a gradient that is truly 0 stays below the limit.

@@ -10,7 +10,6 @@ from torch import nn
 from nnsearch.models.layers import (
     ACTIVATIONS,
     Activation,
-    ImageNorm,
     Initialiser,
     Norm,
     activate,
@@ -123,7 +122,7 @@ def test_dropout_zeroes_its_share_in_training_and_nothing_in_evaluation() -> Non
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "group"])
 @pytest.mark.parametrize("channels", [2, 3, 8, 9, 10, 16, 48])
-def test_image_norms_take_any_number_of_channels(norm: ImageNorm, channels: int) -> None:
+def test_image_norms_take_any_number_of_channels(norm: Norm, channels: int) -> None:
     (module,) = normalise_image(norm, channels)
     images = 5 + 3 * torch.randn(4, channels, 1, 1)
     normed = module(images).detach()

@@ -69,7 +69,7 @@ def test_the_plain_model_is_what_it_says() -> None:
         ("dropout", 1.0),
         ("dropout", -0.1),
         ("activation", "relux"),
-        ("norm", "group"),
+        ("norm", "instance"),
         ("initialiser", "zeros"),
     ],
 )

@@ -10,6 +10,7 @@ from torch import nn
 
 from nnsearch import components
 from nnsearch.optim.stacked import RULES, Rows, adam_by_column, collect, fresh_state
+from nnsearch.training.fuse import UNSTACKED
 
 VARIANTS: list[tuple[str, dict[str, Any], list[dict[str, float]]]] = [
     *(
@@ -106,5 +107,5 @@ def test_what_a_rule_remembers_can_be_taken_apart_by_trial(name: str) -> None:
     torch.testing.assert_close(both[0][[0, 2]], both[1], rtol=1e-12, atol=1e-12)
 
 
-def test_every_optimizer_has_a_stacked_form() -> None:
-    assert set(RULES) == set(components.BUILTINS["optimizers"])
+def test_every_optimizer_has_a_stacked_form_but_those_that_are_alone() -> None:
+    assert set(RULES) == set(components.BUILTINS["optimizers"]) - UNSTACKED

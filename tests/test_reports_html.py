@@ -95,10 +95,24 @@ def test_values_that_crowd_at_the_end_of_a_range_ask_for_a_wider_one() -> None:
 
 def test_a_winner_that_is_no_better_than_a_line_is_said() -> None:
     report = made()
-    assert "linear model" not in told(report)
+    assert "'linear'" not in told(report)
     for low, high, words in ((-0.01, 0.02, "cannot be told from it"), (-0.2, -0.1, "is worse")):
         rival = Rival("the linear baseline", 0.9, Difference((low + high) / 2, low, high, 0.5), 50)
         assert words in told(replace(report, rivals=(rival,)))
+
+
+@pytest.mark.parametrize("name", ["linear", "constant", "independent"])
+def test_the_baseline_is_called_by_its_own_name(name: str) -> None:
+    difference = Difference(-0.1, -0.2, 0.0, 0.5)
+    wide = events.Tested(20, 1.0, {"accuracy": 0.95}, {"accuracy": (0.5, 0.99)}, 100)
+    rival = Rival(f"the {name} baseline", 0.9, difference, 50)
+    report = replace(made(), rivals=(rival,), tested=wide)
+    assert f"Consider the model '{name}'" in told(report)
+    assert f"gained over the {name} baseline" in told(report)
+    text = page(report)
+    assert f"accuracy of the winner and of the {name} baseline" in text
+    assert f"{name}, valid." in text
+    assert ("linear" in text) == (name == "linear")
 
 
 def test_a_second_look_at_the_test_split_is_no_longer_called_the_only_one() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from finished import call
 
-from nnsearch import cli, errors
+from nnsearch import cli, errors, terminal
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -168,5 +168,5 @@ def test_the_readme_tells_every_exit_code() -> None:
     told = re.findall(r"\b(\d+) [a-zC]", README.partition("Exit codes: ")[2].partition(".\n")[0])
     kinds = [each for each in vars(errors).values() if isinstance(each, type)]
     codes = {kind.exit_code for kind in kinds if issubclass(kind, errors.NnsearchError)}
-    ours = {0, cli.CTRL_C, cli.TERMINATED} | codes - {errors.NnsearchError.exit_code}
+    ours = {0, terminal.CTRL_C, cli.TERMINATED} | codes - {errors.NnsearchError.exit_code}
     assert {*map(int, told)} == ours

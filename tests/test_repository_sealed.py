@@ -24,7 +24,7 @@ HOME = Path("mlruns")
 HOOK = r"""
 import json, os, sys, time
 
-ALLOWED = {("prepare.py", "_write"), ("prepare.py", "_verify"), ("sealed.py", "open_test")}
+ALLOWED = {("prepare.py", "lay_down"), ("prepare.py", "_verify"), ("sealed.py", "open_test")}
 
 def watch(event, arguments):
     if event == "nnsearch.open_test":
@@ -138,7 +138,7 @@ def test_a_study_reads_test_once_at_the_end_by_the_chosen_trial(ran: tuple[Path,
     assert look["at"] > max(ended), "after the last trial"
     assert not seen.peeps
     by = {each["by"] for each in seen.opened}
-    assert by == {"_write", "open_test"}, "the hook sees what is allowed, so it would see more"
+    assert by == {"lay_down", "open_test"}, "the hook sees what is allowed, so it would see more"
     (read,) = reads(folder.test_reads)
     assert (read.trial, read.is_reopening) == (best, False)
 

@@ -13,7 +13,7 @@ from nnsearch import components, events
 from nnsearch.errors import NothingCompletedError, TrialsFailedError
 from nnsearch.events import Asked, Ending, Epoch, Event, Failed, Finished, Pruned, Started
 from nnsearch.search.asking import make_asker
-from nnsearch.search.course import Course, Means
+from nnsearch.search.course import Course, Means, Work
 from nnsearch.search.ledger import Ledger, read_ledger, replay
 from nnsearch.search.loop import search
 from nnsearch.search.pruning import make_judge
@@ -119,9 +119,8 @@ def course_of(
         "project": lambda _: None,
     }
     judge = make_judge(pruning, OBJECTIVE, study.name)
-    return Course(
-        study, OBJECTIVE, folder, read_ledger(folder), asker, judge, Means(**(given | means))
-    )
+    work = Work(folder, read_ledger(folder), Means(**(given | means)), judge)
+    return Course(study, OBJECTIVE, asker, work)
 
 
 def at_once(job: Callable[[str], None], slots: int = 2) -> Any:
@@ -153,8 +152,8 @@ def run(tmp_path: Path, name: str, *overrides: str, slots: int = 2) -> Course:
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
 def test_the_budget_is_the_studys_total(tmp_path: Path, sampler: str) -> None:
     course = run(tmp_path, "a", f"search.sampler={sampler}")
-    assert sorted(course.ledger.endings) == list(range(20))
-    assert len({each.uid for each in course.ledger.specs.values()}) == 20
+    assert sorted(course.work.ledger.endings) == list(range(20))
+    assert len({each.uid for each in course.work.ledger.specs.values()}) == 20
 
 
 @pytest.mark.parametrize("pruner", ["none", "median", "halving", "hyperband"])
@@ -163,8 +162,8 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path, sampler: str, pru
     overrides = (f"search.sampler={sampler}", f"search.pruner={pruner}")
     one = run(tmp_path, "one", *overrides, slots=1)
     four = run(tmp_path, "four", *overrides, slots=4)
-    assert table(one.ledger) == table(four.ledger)
-    states = {row[2] for row in table(one.ledger)}
+    assert table(one.work.ledger) == table(four.work.ledger)
+    states = {row[2] for row in table(one.work.ledger)}
     assert ("Pruned" in states) == (pruner != "none")
 
 
@@ -186,14 +185,14 @@ def test_a_broken_off_study_goes_on_as_if_it_had_not_been(
         search(course_of(study, folder, executor.run, listen=break_off))
     assert stop_after <= len(read_ledger(folder).endings) < 20
     run(tmp_path, "broken", *overrides)
-    assert table(read_ledger(folder)) == table(whole.ledger)
+    assert table(read_ledger(folder)) == table(whole.work.ledger)
 
 
 def test_more_trials_continue_the_same_sequence(tmp_path: Path) -> None:
     whole = run(tmp_path, "whole")
     run(tmp_path, "parts", "search.trials=8")
     run(tmp_path, "parts", "search.trials=20")
-    assert table(read_ledger(StudyFolder(tmp_path / "parts"))) == table(whole.ledger)
+    assert table(read_ledger(StudyFolder(tmp_path / "parts"))) == table(whole.work.ledger)
 
 
 def test_a_grid_ends_when_every_point_was_tried_once(tmp_path: Path) -> None:
@@ -206,8 +205,8 @@ def test_a_grid_ends_when_every_point_was_tried_once(tmp_path: Path) -> None:
         "model.mlp.dropout={ float = [0.0, 0.4], step = 0.2 }",
         "optimizer.lr=0.1",
     )
-    tried = {tuple(sorted(each.params.items())) for each in course.ledger.specs.values()}
-    assert len(course.ledger.specs) == len(tried) == 9
+    tried = {tuple(sorted(each.params.items())) for each in course.work.ledger.specs.values()}
+    assert len(course.work.ledger.specs) == len(tried) == 9
 
 
 def test_a_repeat_is_a_replicate_on_another_seed(tmp_path: Path) -> None:
@@ -215,7 +214,7 @@ def test_a_repeat_is_a_replicate_on_another_seed(tmp_path: Path) -> None:
         tmp_path, "tiny", "model.name=mlp", "model.mlp.width={ choice = [8, 16] }",
         "model.mlp.dropout=0.0", "optimizer.lr=0.1", "search.trials=6",
     )  # fmt: skip
-    specs = course.ledger.specs
+    specs = course.work.ledger.specs
     first = {specs[number].fingerprint: number for number in sorted(specs, reverse=True)}
     assert len(first) == 2
     for number, spec in specs.items():
@@ -228,7 +227,7 @@ def test_a_repeat_is_a_replicate_on_another_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alike", [1, 2, 4])
 def test_trials_in_a_row_share_a_shape(tmp_path: Path, sampler: str, alike: int) -> None:
     course = run(tmp_path, "rows", f"search.sampler={sampler}", f"search.alike={alike}")
-    specs = [course.ledger.specs[number] for number in range(20)]
+    specs = [course.work.ledger.specs[number] for number in range(20)]
     widths = [[each.model for each in specs[i : i + alike]] for i in range(0, 20, alike)]
     shapes = {(each.name, each.options.get("width")) for row in widths for each in row}
     rows = [{(each.name, each.options.get("width")) for each in row} for row in widths]
@@ -244,7 +243,7 @@ def test_a_sampler_that_covers_the_space_is_left_to_it(tmp_path: Path, sampler: 
         "model.mlp.width={ int = [1, 8] }", "model.mlp.dropout={ choice = [0.0, 0.4] }",
         "optimizer.lr=0.1", "search.trials=16",
     )  # fmt: skip
-    first = [course.ledger.specs[number].params["model.width"] for number in range(4)]
+    first = [course.work.ledger.specs[number].params["model.width"] for number in range(4)]
     assert len(set(first)) > 1
 
 
@@ -256,7 +255,7 @@ def test_target_and_patience_end_the_search(
     tmp_path: Path, override: str, least: int, most: int
 ) -> None:
     course = run(tmp_path, "short", override)
-    assert least <= len(course.ledger.endings) <= most
+    assert least <= len(course.work.ledger.endings) <= most
 
 
 def test_a_time_out_ends_the_search(tmp_path: Path) -> None:
@@ -271,7 +270,7 @@ def test_a_time_out_ends_the_search(tmp_path: Path) -> None:
         except NothingCompletedError as error:
             reason = error.message
     assert "time-out of 5 s" in reason
-    assert len(course.ledger.specs) < 20
+    assert len(course.work.ledger.specs) < 20
 
 
 def test_the_same_error_three_times_stops_the_study(tmp_path: Path) -> None:
@@ -279,7 +278,7 @@ def test_the_same_error_three_times_stops_the_study(tmp_path: Path) -> None:
         course = course_of(study_of(tmp_path), StudyFolder(tmp_path / "f"), executor.run)
         with pytest.raises(TrialsFailedError, match="ValueError: no"):
             search(course)
-    assert 3 <= len(course.ledger.endings) < 20
+    assert 3 <= len(course.work.ledger.endings) < 20
 
 
 def test_no_complete_trial_is_an_error_of_its_own(tmp_path: Path) -> None:
@@ -292,7 +291,7 @@ def test_no_complete_trial_is_an_error_of_its_own(tmp_path: Path) -> None:
         course = course_of(study_of(tmp_path), StudyFolder(tmp_path / "n"), executor.run)
         with pytest.raises(NothingCompletedError, match="no trial"):
             search(course)
-    assert len(course.ledger.endings) == 20
+    assert len(course.work.ledger.endings) == 20
 
 
 def test_a_worker_that_dies_is_begun_again_and_at_last_given_up(tmp_path: Path) -> None:
@@ -309,12 +308,12 @@ def test_a_worker_that_dies_is_begun_again_and_at_last_given_up(tmp_path: Path) 
         course = course_of(study_of(tmp_path), StudyFolder(tmp_path / "d"), executor.run)
         search(course)
     assert deaths["00001"] == 2
-    assert isinstance(course.ledger.endings[1], Finished)
+    assert isinstance(course.work.ledger.endings[1], Finished)
     assert deaths["00002"] == 3
-    failed = course.ledger.endings[2]
+    failed = course.work.ledger.endings[2]
     assert isinstance(failed, Failed)
     assert "SIGKILL" in failed.error
-    assert len(course.ledger.endings) == 20
+    assert len(course.work.ledger.endings) == 20
 
 
 def test_listeners_hear_each_thing_once_and_replay_tells_it_again(tmp_path: Path) -> None:
@@ -343,8 +342,8 @@ def test_a_job_keeps_its_trials_when_another_version_plans_otherwise(tmp_path: P
     assert len(set(before.values())) == len(before), "each trial was planned alone"
     with at_once(toy_job) as executor:
         course = course_of(study, folder, executor.run)
-        means = replace(course.means, plan=lambda specs: [list(specs)] if specs else [])
-        search(replace(course, means=means))
+        means = replace(course.work.means, plan=lambda specs: [list(specs)] if specs else [])
+        search(replace(course, work=replace(course.work, means=means)))
     after = read_ledger(folder).jobs
     assert before.items() <= after.items()
     assert len(set(after.values())) < len(after), "and later ones together"

@@ -6,8 +6,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from company import DOUBLE, Materials, assert_equal, trials_of
 from lessons import classroom_of
-from test_training_fit_many import DOUBLE, Materials, assert_equal, trials_of
 
 from nnsearch.errors import DataError
 from nnsearch.study.spec import Objective

@@ -16,7 +16,7 @@ from nnsearch.exporting.onnx import onnx
 from nnsearch.exporting.parity import parity
 from nnsearch.exporting.predictor import Predictor
 from nnsearch.study.spec import Component, Objective
-from nnsearch.tasks.generation import classifier, frechet, generation
+from nnsearch.tasks.generation import classifier, frechet, generation, mean_distance
 from nnsearch.training.evaluate import show
 from nnsearch.training.fit import fit
 
@@ -130,3 +130,68 @@ def test_a_resumed_generator_equals_an_unbroken_one(room: Classroom, model: str)
 def test_only_images_of_classes_are_drawn() -> None:
     with pytest.raises(DataError, match="which these examples are not"):
         with_pictures(iris(Path()))
+
+
+def conditional_room(folder: Path) -> Classroom:
+    folder.mkdir()
+    study = STUDY.replace('"generation"', '"generation"\nconditional = true')
+    study = study.replace(
+        'name = "vae"\nkl = 0.3', 'name = "gan"\ncode = 16\nchannels = 8\npenalty = 0.3'
+    )
+    study = study.replace("lr = 0.005", "lr = 0.003\nbeta1 = 0.5")
+    return classroom_of(folder, "digits", study)
+
+
+def test_quality_is_told_for_each_class() -> None:
+    pictures = pictures_of_digits()
+    task = generation(pictures[:1200], conditional=True)
+    assert task.outputs == 64 + 10
+    held_out = pictures[1200:]
+    real = task.metrics(held_out, held_out)
+    assert real["agreement"] > 0.88
+    assert real["class_frechet"] == 0
+    wrong = held_out.copy()
+    wrong[:, 0] = (wrong[:, 0] + 1) % 10
+    mixed = task.metrics(wrong, held_out)
+    assert mixed["agreement"] < 0.05
+    assert mixed["frechet"] == real["frechet"]
+    assert mixed["class_frechet"] > 0.5
+    one, other = np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([[3.0, 0.0], [5.0, 4.0]])
+    assert mean_distance([(one, other), (one, other[:1])]) == 9 + 4 + 4
+
+
+def test_the_loss_is_that_of_the_class_of_the_real_image() -> None:
+    task = generation(pictures_of_digits(), conditional=True)
+    outputs = torch.arange(22.0).reshape(2, 11)
+    encoded = task.encode(np.array([[3.0, 0.0], [9.0, 0.0]]))
+    assert task.losses(outputs, encoded).tolist() == [0 + 4, 11 + 21]
+
+
+def test_pictures_of_a_class_are_learned_and_exported(tmp_path: Path) -> None:
+    pupil = conditional_room(tmp_path / "room").changed(training__epochs=18).pupil()
+    kept = learned(pupil, BY_FRECHET)
+    assert kept.metrics["valid/agreement"] > 0.6
+    assert kept.predictions.shape == (288, 65)
+    assert kept.predictions[:, 0].tolist() == [row % 10 for row in range(288)]
+    assert show(pupil.model, pupil.material)["epoch 8"].shape == (16, 1, 8, 8)
+    predictor = Predictor(pupil.material.transforms, pupil.model, pupil.material.task.decode)
+    raw = np.zeros((40, 1, 8, 8), np.uint8)
+    (tmp_path / "export").mkdir()
+    assert parity(predictor, onnx(predictor, raw, tmp_path / "export"), raw) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_who_knows_the_classes_draws_better(tmp_path: Path) -> None:
+    """Three seeds of each: the same networks and epochs, with the class and without."""
+    distances = {}
+    for name in ("true", "false"):
+        room = conditional_room(tmp_path / name)
+        task = Component("generation", {"conditional": name == "true"})
+        distances[name] = [
+            learned(
+                room.changed(seed=seed, task=task, training__epochs=30).pupil(), BY_FRECHET
+            ).metrics["valid/frechet"]
+            for seed in range(3)
+        ]
+    assert np.median(distances["true"]) < np.median(distances["false"])

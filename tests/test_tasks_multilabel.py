@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from company import DOUBLE, Materials, assert_equal, trials_of
 from lessons import Classroom, classroom_of
 from sklearn import metrics as reference
-from test_training_fit_many import DOUBLE, Materials, assert_equal, trials_of
 
 from nnsearch.data.tables import csv
 from nnsearch.data.targets import several_labels

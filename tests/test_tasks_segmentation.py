@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from lessons import Classroom, classroom_of, learned
 from sklearn.metrics import f1_score, jaccard_score
 
-from nnsearch.data.arrays import npz
 from nnsearch.data.bundled import digits
+from nnsearch.data.npz_file import npz
 from nnsearch.data.scenes import digit_scenes
 from nnsearch.data.targets import masks_of_images
 from nnsearch.errors import DataError, UsageError

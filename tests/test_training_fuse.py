@@ -43,6 +43,7 @@ def changed(part: str, name: str | None = None, **options: Any) -> TrialSpec:
         changed("optimizer", "sgd", momentum=0.9),
         changed("schedule", "cosine"),
         changed("training", patience=9, epochs=5, clip_norm=1.0, l1=0.1),
+        changed("training", average="ema", ema_decay=0.9, swa_start=0.5),
         changed("task", label_smoothing=0.1),
         replace(TRIAL, seed=5),
     ],
@@ -59,6 +60,7 @@ def test_what_may_differ_within_a_program(other: TrialSpec) -> None:
         changed("model", norm="none"),
         changed("model", "linear"),
         changed("training", batch_size=16),
+        changed("training", accumulate=2),
         changed("training", device="cpu"),
         changed("task", "regression"),
         replace(TRIAL, transforms=(Component("image", {"scale": "none"}),)),
@@ -77,6 +79,7 @@ def test_what_makes_two_programs(other: TrialSpec) -> None:
         changed("task", "my.py:rank"),
         changed("training", precision="bfloat16"),
         changed("training", fuse=False),
+        changed("optimizer", "muon"),
     ],
 )
 def test_what_is_trained_alone(other: TrialSpec) -> None:

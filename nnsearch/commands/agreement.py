@@ -17,9 +17,9 @@ from urllib.parse import unquote, urlparse
 from nnsearch import events
 from nnsearch.commands.listing import count
 from nnsearch.events import Asked, Ending, Epoch, Failed, Finished
-from nnsearch.search.ledger import Ledger, asked, read_ledger
+from nnsearch.search.ledger import Ledger, asked, read_ledger, values_of
 from nnsearch.study.folder import JobFolder, StudyFolder, read_json, sha256_of
-from nnsearch.study.recorded import recorded_objective
+from nnsearch.study.recorded import recorded_objectives
 from nnsearch.study.spec import Objective
 from nnsearch.tracking.artifacts import MANIFEST
 from nnsearch.tracking.trials import STATES, params, slug
@@ -51,7 +51,7 @@ class Records:
 
     folder: StudyFolder
     ledger: Ledger
-    objective: Objective
+    objectives: tuple[Objective, ...]
     uid: str
     collected: Mapping[int, list[str]]
 
@@ -74,9 +74,9 @@ class Records:
 def read_records(folder: StudyFolder) -> Records:
     """The records of a study. Raises ValueError, KeyError or OSError where they are damaged."""
     recorded = read_json(folder.spec)
-    objective = recorded_objective(recorded)
+    objectives = recorded_objectives(recorded)
     gone = {int(number): names for number, names in (read_json(folder.collected) or {}).items()}
-    return Records(folder, read_ledger(folder), objective, recorded["fingerprint"], gone)
+    return Records(folder, read_ledger(folder), objectives, recorded["fingerprint"], gone)
 
 
 def record_problems(records: Records) -> Iterator[str]:
@@ -112,7 +112,7 @@ def trial_problems(records: Records, stored: "Sequence[FrozenTrial]") -> Iterato
     """Trials of the Optuna store that are not those of the records; each of them has ended."""
     from nnsearch.search.asking import state_of
 
-    ledger = records.ledger
+    ledger, objectives = records.ledger, records.objectives
     for trial in stored:
         number = trial.number
         ending, spec = ledger.endings[number], ledger.specs[number]
@@ -120,8 +120,8 @@ def trial_problems(records: Records, stored: "Sequence[FrozenTrial]") -> Iterato
             yield f"trial {number} is another one in Optuna's store"
         elif trial.state != state_of(ending):
             yield f"trial {number} is {trial.state.name} in Optuna's store"
-        elif isinstance(ending, Finished) and not _same(trial.value, ending.value):
-            yield f"trial {number} has {trial.value!r} in Optuna's store, not {ending.value!r}"
+        elif isinstance(ending, Finished) and trial.values != [*values_of(ending, objectives)]:
+            yield f"trial {number} has {trial.values} in Optuna's store, not {ending.value!r}"
         elif trial.params != spec.params:
             yield f"trial {number} has other params in Optuna's store"
 
@@ -190,7 +190,8 @@ def _job_problems(job: JobFolder) -> Iterator[str]:
 def _epoch_problems(number: int, epochs: Mapping[int, Epoch], ending: Ending) -> Iterator[str]:
     if sorted(epochs) != list(range(1, len(epochs) + 1)):
         yield f"trial {number} has the epochs {_short(sorted(epochs))}"
-    if not isinstance(ending, Failed) and ending.epoch not in epochs:
+    # Epoch 0 is of a trial that was not trained.
+    if not isinstance(ending, Failed) and ending.epoch not in (0, *epochs):
         yield f"trial {number} has no epoch {ending.epoch}, which counts"
 
 

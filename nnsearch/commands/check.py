@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,20 @@ import numpy as np
 import torch
 
 from nnsearch import components
+from nnsearch.commands.misfits import ends, misfits, model_inputs
+from nnsearch.commands.opening import refuse_confirmation
 from nnsearch.commands.reading import reading
+from nnsearch.commands.starting import start_notes
 from nnsearch.data.checks import LEAKS
 from nnsearch.data.prepare import Prepared, inspect
-from nnsearch.errors import NnsearchError, Problem, StudyError
-from nnsearch.models.factorization import Pairs
-from nnsearch.models.sequence import Tokens
+from nnsearch.errors import StudyError
 from nnsearch.reports.tables import number, table
-from nnsearch.signature import Signature
 from nnsearch.study.fingerprint import to_json
 from nnsearch.study.load import load_study
 from nnsearch.study.objective import objective as choose_objective
-from nnsearch.study.spec import Choice, FloatRange, IntRange, Objective, Range, Space, Study
+from nnsearch.study.objective import other_objectives
+from nnsearch.study.situate import situated
+from nnsearch.study.spec import Choice, IntRange, Objective, Range, Study
 from nnsearch.tasks.task import Task, target_kind
 
 
@@ -34,6 +37,7 @@ class Checked:
     study: Study
     objective: Objective
     prepared: Prepared
+    others: tuple[Objective, ...] = ()
 
 
 def check(path: Path, *, overrides: Sequence[str] = (), allow_code: bool = False) -> Checked:
@@ -43,6 +47,11 @@ def check(path: Path, *, overrides: Sequence[str] = (), allow_code: bool = False
     StudyError again where a model does not take the data at an end of its ranges.
     """
     study = load_study(path, overrides=overrides, allow_code=allow_code)
+    with situated(path, overrides):
+        return _checked(path, study)
+
+
+def _checked(path: Path, study: Study) -> Checked:
     source = _load(study, "sources", study.source.name)
     make_task = _load(study, "tasks", next(iter(study.task.alternatives)))
     with reading(study.source.name, study.search.stall_timeout):
@@ -54,15 +63,22 @@ def check(path: Path, *, overrides: Sequence[str] = (), allow_code: bool = False
             root=study.root,
             options=study.source.options,
             allow_leaky=study.allow_leaky,
-            normal=next(_ends(study.task))[1].get("normal", ()),
+            normal=next(ends(study.task))[1].get("normal", ()),
         )
+    refuse_confirmation(study, prepared.signature)
     specimens = _specimens(prepared, target_kind(make_task))
-    task: Task = make_task(specimens, **next(_ends(study.task))[1])
+    task: Task = make_task(specimens, **next(ends(study.task))[1])
     objective = choose_objective(study, task.directions)
-    problems = list(_misfits(study, prepared, task.outputs or prod(prepared.signature.shape)))
+    outputs = task.outputs or prod(prepared.signature.shape)
+    problems = list(misfits(study, prepared.signature, outputs))
     if problems:
         raise StudyError(problems)
-    return Checked(path, study, objective, prepared)
+    # A table's transform may make several features of a column: what the first layer reads is
+    # known when the study runs.
+    is_known = prepared.signature.kind != "table"
+    starts = start_notes(study, partial(_networks, study, prepared, outputs) if is_known else None)
+    prepared = replace(prepared, notes=(*prepared.notes, *starts))
+    return Checked(path, study, objective, prepared, other_objectives(study, task.directions))
 
 
 def as_document(checked: Checked) -> dict[str, Any]:
@@ -72,6 +88,7 @@ def as_document(checked: Checked) -> dict[str, Any]:
         "file": str(checked.file),
         "study": to_json(study),
         "objective": asdict(checked.objective),
+        "other_objectives": [asdict(each) for each in checked.others],
         "num_searched": len(study.ranges()),
         "searched": {name: describe(each) for name, each in study.ranges().items()},
         "num_rows": prepared.num_rows,
@@ -91,8 +108,10 @@ def as_text(checked: Checked) -> str:
     rows = [{"parameter": name, "range": describe(each)} for name, each in ranges.items()]
     lines = [
         f"{study.name}: {_verdict(checked)} ({checked.file})",
-        f"  objective    {checked.objective.key}, to {checked.objective.direction}",
+        *(f"  objective    {each.key}, to {each.direction}" for each in _objectives(checked)),
+        *(f"  constraint   {each}" for each in search.constraints),
         f"  search       {search.sampler.name}, pruner {search.pruner.name}; {told}",
+        f"  confirmed    {_confirmation(study)}",
         f"  data         {study.source.name}: {_inputs(prepared)}, target"
         f" '{prepared.signature.target}'" + (f" of {len(labels)} classes" if labels else ""),
         "  rows         "
@@ -110,6 +129,18 @@ def as_text(checked: Checked) -> str:
         f"  next         nnsearch run {checked.file}",
     ]
     return "\n".join(lines)
+
+
+def _confirmation(study: Study) -> str:
+    wanted = study.confirmation
+    if not wanted.is_wanted:
+        return "no: the best trial of the search is the winner"
+    how = ", each with a division of train and valid of its own" if wanted.resample else ""
+    return f"the best {wanted.trials}, trained again on up to {wanted.seeds} fresh seeds{how}"
+
+
+def _objectives(checked: Checked) -> tuple[Objective, ...]:
+    return (checked.objective, *checked.others)
 
 
 def _verdict(checked: Checked) -> str:
@@ -134,18 +165,6 @@ def _inputs(prepared: Prepared) -> str:
             num_users, num_items = (len(each.categories) for each in prepared.signature.columns)
             return f"{num_users:,} users and {num_items:,} items"
     return f"images of {size}"
-
-
-def _model_inputs(signature: Signature) -> tuple[int, ...]:
-    """The shape that a model would get; a table's may have more features than columns."""
-    match signature.kind:
-        case "series":
-            return signature.shape[0] + 1, signature.shape[1]
-        case "text":
-            return Tokens(signature.shape[0], len(signature.words) + 2)
-        case "ratings":
-            return Pairs(*(len(column.categories) + 1 for column in signature.columns))
-    return signature.shape
 
 
 def describe(searched: Range) -> str:
@@ -203,41 +222,12 @@ def _specimens(prepared: Prepared, kind: str) -> "np.ndarray[Any, Any]":
     return np.arange(len(labels)) if labels else np.array([0.0, 1.0])
 
 
-def _ends(space: Space) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each alternative with the first and with the last value of each of its ranges."""
-    for name, options in space.alternatives.items():
-        first = {key: _value(each, is_last=False) for key, each in options.items()}
-        yield name, first
-        last = {key: _value(each, is_last=True) for key, each in options.items()}
-        if last != first:
-            yield name, last
-
-
-def _value(each: object, *, is_last: bool) -> object:
-    if isinstance(each, Choice):
-        return each.choices[-1 if is_last else 0]
-    if isinstance(each, FloatRange | IntRange):
-        return each.high if is_last else each.low
-    return each
-
-
-def _misfits(study: Study, prepared: Prepared, outputs: int) -> Iterator[Problem]:
-    """Models that refuse the data. Ours are built without memory; nothing is run."""
-    seen: set[str] = set()
-    for name, options in _ends(study.model):
-        make = _load(study, "models", name)
-        is_own = ".py:" in name  # which need not work on torch's meta device
-        try:
-            with nullcontext() if is_own else torch.device("meta"):
-                make(_model_inputs(prepared.signature), outputs, **options)
-        except NnsearchError as error:
-            message, hint = error.message, error.hint
-        except Exception as error:
-            if not is_own:
-                raise
-            message, hint = f"{type(error).__name__}: {error}.", "It is code of your own."
-        else:
-            continue
-        if message not in seen:
-            seen.add(message)
-            yield Problem("E409", message, f"[model] {name}", hint)
+def _networks(
+    study: Study, prepared: Prepared, outputs: int
+) -> Iterator[tuple[str, torch.nn.Module]]:
+    """One network of each kind, ours without memory."""
+    for name in study.model.alternatives:
+        options = next(given for found, given in ends(study.model) if found == name)
+        with nullcontext() if ".py:" in name else torch.device("meta"):
+            make = _load(study, "models", name)
+            yield name, make(model_inputs(prepared.signature), outputs, **options)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from nnsearch.commands.compare_records import Compared, seconds_of
-from nnsearch.events import Finished
 from nnsearch.reports.budget_curves import Course
 from nnsearch.reports.statistics import best_so_far
 from nnsearch.reports.tables import duration, number, table
@@ -67,7 +66,8 @@ def alike(studies: Sequence[Compared]) -> list[list[Family]]:
 def course_of(study: Compared) -> Course:
     """The best value after each trial, in the order asked, and the seconds trained until then."""
     endings = study.ledger.in_order()
-    values = [each.value if isinstance(each, Finished) else None for each in endings]
+    feasible = {each.trial: each.value for each in study.ledger.feasible()}
+    values = [feasible.get(each.trial) for each in endings]
     best = best_so_far(values, study.objective.direction)
     return Course(tuple(best), tuple(accumulate(map(seconds_of, endings))))
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnsearch.commands.chosen import confirmed_of
 from nnsearch.commands.result import tested_from_json
-from nnsearch.events import Ending, Failed, Finished, Tested, whole_lines
+from nnsearch.events import Confirmed, Ending, Failed, Finished, Tested, whole_lines
 from nnsearch.search.ledger import Ledger, read_ledger
 from nnsearch.study.fingerprint import comparable
 from nnsearch.study.folder import JobFolder, StudyFolder, read_json
@@ -32,6 +33,7 @@ class Compared:
     ledger: Ledger
     best: Finished | None
     tested: Tested | None
+    confirmed: Confirmed | None
     num_looks: int
     baseline: float | None
     cpu_seconds: float | None = None
@@ -96,6 +98,7 @@ def load(folder: StudyFolder) -> Compared:
         ledger=ledger,
         best=best,
         tested=tested[0] if tested else None,
+        confirmed=confirmed_of(folder),
         num_looks=len(looks),
         baseline=result["conclusion"].get("baseline"),
         cpu_seconds=_cpu_seconds(folder),

@@ -134,7 +134,9 @@ def seed_spread(study: Compared) -> Spread | None:
         if isinstance(ending, Finished):
             fingerprint = study.ledger.specs[ending.trial].fingerprint
             values.setdefault(fingerprint, []).append(ending.value)
-    repeated = [np.asarray(each) for each in values.values() if len(each) > 1]
+    again = () if study.confirmed is None else study.confirmed.candidates
+    every = [*values.values(), *(each.values for each in again)]
+    repeated = [np.asarray(each) for each in every if len(each) > 1]
     num_repeats = sum(len(each) - 1 for each in repeated)
     if num_repeats < FEWEST_REPEATS:
         return None

@@ -8,11 +8,11 @@ from typing import Any
 from nnsearch.commands import errands
 from nnsearch.commands.attempts import attempt
 from nnsearch.commands.export import facts, recorded_look
-from nnsearch.commands.opening import Opened, first_literals
+from nnsearch.commands.opening import Opened, first_literals, plain_training
 from nnsearch.commands.result import Conclusion
 from nnsearch.data.sealed import reads, refuse_reopening
 from nnsearch.errors import UsageError
-from nnsearch.events import Finished, Tested
+from nnsearch.events import Confirmed, Finished, Tested
 from nnsearch.executors.processes import Processes
 from nnsearch.exporting.standalone import MANIFEST
 from nnsearch.study.fingerprint import to_json
@@ -39,7 +39,7 @@ def start_baseline(opened: Opened, executor: Processes) -> Callable[[], None]:
             model=Component(opened.prepared.baseline),
             optimizer=Component("adam", {"lr": BASELINE_RATE}),
             schedule=Component("constant"),
-            training=first_literals(opened.study.training),
+            training=plain_training(opened.study),
             transforms=tuple(first_literals(space) for space in opened.study.transforms),
             uid=BASELINE,
         )
@@ -57,9 +57,16 @@ def baseline_value(folder: JobFolder) -> float | None:
 
 
 def conclude(
-    opened: Opened, executor: Processes, best: Finished, *, may_reopen: bool = False
+    opened: Opened,
+    executor: Processes,
+    best: Finished,
+    confirmed: Confirmed | None = None,
+    *,
+    may_reopen: bool = False,
 ) -> Conclusion:
-    """Look at the test split once, with the best trial, and export it.
+    """Look at the test split once, with the winner, and export it.
+
+    `best` is the winner, and `confirmed` how it was chosen, if it was confirmed.
 
     A study that went on and found another winner looks again only where `may_reopen` says so, and
     says how often it did; else it raises UsageError.
@@ -79,7 +86,7 @@ def conclude(
     export, problem = _export(opened, executor, job, told)
     baseline = baseline_value(opened.folder.job(BASELINE))
     rival = opened.prepared.baseline
-    return Conclusion(best, tested, len(looks), baseline, export, problem, rival)
+    return Conclusion(best, tested, len(looks), baseline, export, problem, rival, confirmed)
 
 
 def _look(opened: Opened, executor: Processes, job: JobFolder, best: Finished) -> Tested:

@@ -12,12 +12,14 @@ from typing import Any
 
 from nnsearch.commands.pictures import picture
 from nnsearch.commands.places import MLRUNS, find_study_folder, sole_driver
+from nnsearch.commands.publishing import publish
 from nnsearch.commands.result import tested_from_json
+from nnsearch.errors import StoreError
 from nnsearch.events import cut_torn_line
 from nnsearch.search.ledger import Ledger, read_ledger, replay
 from nnsearch.search.storage import Place, projection
 from nnsearch.study.folder import Home, StudyFolder, read_json
-from nnsearch.study.recorded import recorded_objective, recorded_study
+from nnsearch.study.recorded import recorded_objectives, recorded_study
 from nnsearch.tracking.mlflow import mlflow_listener
 from nnsearch.tracking.store import destination, shown
 
@@ -84,9 +86,9 @@ def deliver(
     record = read_json(folder.spec)
     cut_torn_line(folder.trials)
     ledger = read_ledger(folder)
-    study, objective = recorded_study(record), recorded_objective(record)
+    study, (objective, *others) = recorded_study(record), recorded_objectives(record)
     place = Place(storage, home.optuna_journal, warn, patience_seconds)
-    with projection(study, objective, place) as project:
+    with projection(study, objective, place, others) as project:
         project.check(ledger)
         project(ledger)
     uri, artifacts = destination(home, environ)
@@ -111,7 +113,21 @@ def deliver(
             listen(event)
         for look in looks:
             listen(tested_from_json(look))
+    if folder.report.exists():
+        _publish(folder, uri)
     return ledger
+
+
+def _publish(folder: StudyFolder, uri: str) -> None:
+    """Deliver the report too, which MLflow may have refused when it was written."""
+    try:
+        publish(folder, uri)
+    except Exception as error:
+        reason = shown(str(error).partition("\n")[0])
+        raise StoreError(
+            f"{folder.report} could not be delivered to MLflow at {shown(uri)} ({reason}).",
+            "`nnsearch sync` sends it when MLflow takes it again.",
+        ) from error
 
 
 def dataset(record: Mapping[str, Any]) -> dict[str, object]:

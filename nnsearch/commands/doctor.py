@@ -23,6 +23,7 @@ from nnsearch.commands.agreement import (
     torn,
 )
 from nnsearch.commands.listing import is_driven
+from nnsearch.commands.looks import broken_off, look_problems
 from nnsearch.commands.places import MLRUNS, find_study_folder
 from nnsearch.study.folder import Home, StudyFolder
 from nnsearch.tracking.store import destination, import_mlflow, shown
@@ -179,6 +180,17 @@ def _study(folder: StudyFolder, stores: Stores) -> Iterator[Check]:
         "nothing is left over (N6)": (lambda: left_overs(records), f"{again} Or delete it."),
     }
     yield from (_look(title, find, study=name, hint=hint) for title, (find, hint) in found.items())
+    yield from _looks(folder)
+
+
+def _looks(folder: StudyFolder) -> Iterator[Check]:
+    """The looks at the test split; one that was killed half-way is told, and is no problem."""
+    hint = f"Somebody changed {folder.test_reads} or {folder.looks}: restore it from a copy."
+    title, name = "each look at the test split is recorded", folder.root.name
+    check = _look(title, lambda: look_problems(folder), study=name, hint=hint)
+    yield check
+    if check.is_ok:
+        yield from (Check(remark, (), name) for remark in broken_off(folder))
 
 
 def _look(

@@ -32,6 +32,14 @@ def inspect(study: Study, folder: StudyFolder) -> Inspected:
     return opening.inspect(study, folder)
 
 
+def redivide(study: Study, data: Path) -> list[Path]:
+    """As many other divisions of a study's train and valid as its confirmation has seeds."""
+    from nnsearch.data.redivided import redivide as redivide_rows
+
+    count = study.confirmation.seeds
+    return redivide_rows(data, study.split, seed=study.seed, count=count)
+
+
 def train(root: str) -> None:
     """Run the job in the folder `root`."""
     from nnsearch.training.job import run_job

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nnsearch.commands.chosen import chosen_of
 from nnsearch.commands.places import MLRUNS, find_study_folder
 from nnsearch.commands.result import tested_from_json
 from nnsearch.errors import UsageError
 from nnsearch.events import Finished, Tested
-from nnsearch.exporting.standalone import READING
+from nnsearch.exporting.standalone_rows import READING
 from nnsearch.search.ledger import read_ledger
 from nnsearch.study.folder import StudyFolder, read_json
 from nnsearch.study.spec import Objective
@@ -17,7 +18,7 @@ PARITY_ROWS = 256
 
 
 def export(name: str, *, to: str = "onnx", trial: int | None = None, home: Path = MLRUNS) -> Path:
-    """Export a study's best trial, or the one asked for; the folder it now lies in.
+    """Export a study's winner, or the one asked for; the folder it now lies in.
 
     Raises UsageError for a study or a trial that there is not, and for a format nobody writes.
     """
@@ -25,7 +26,7 @@ def export(name: str, *, to: str = "onnx", trial: int | None = None, home: Path 
         raise UsageError(f"unknown format '{to}'.", "There is: onnx.")
     folder = find_study_folder(name, home)
     recorded, ledger = read_json(folder.spec), read_ledger(folder)
-    best = ledger.best(Objective(**recorded["objective"]))
+    best = chosen_of(folder, ledger, Objective(**recorded["objective"]))
     if best is None:
         raise UsageError(f"study '{name}' has no complete trial.", "Run it first.")
     number = best.trial if trial is None else trial
@@ -62,6 +63,10 @@ def facts(
     if study["data"]["source"] == "csv":
         options = study["data"]["csv"]
         told["reading"] = {key: options[key] for key in READING if key in options}
+    if study["data"]["source"] in {"images", "image_table"}:
+        options = study["data"][study["data"]["source"]]
+        how = {"fit": options.get("fit", "stretch"), "is_resized": options.get("size") is not None}
+        told["reading"] = {"images": how}
     return told
 
 

@@ -15,7 +15,8 @@ from nnsearch.commands.opening import open_study, prepare_data
 from nnsearch.errors import UsageError
 from nnsearch.search.ledger import read_ledger
 from nnsearch.study.folder import NEVER_CHANGED, JobFolder, StudyFolder, write_whole
-from nnsearch.study.recorded import recorded_objective
+from nnsearch.study.limits import limits_of
+from nnsearch.study.recorded import recorded_limits, recorded_objective, recorded_objectives
 from nnsearch.study.spec import Study, TrialSpec
 from nnsearch.training.jobfile import read_job, write_job
 
@@ -64,6 +65,14 @@ def take_over(
         new.spec.unlink()
         raise UsageError(
             f"the objective is {opened.objective.key}, not that of '{old.root.name}'.",
+            "Only the space may change.",
+        )
+    objectives = (opened.objective, *opened.prepared.others)
+    has_other_limits = limits_of(study) != recorded_limits(record)
+    if objectives != recorded_objectives(record) or has_other_limits:
+        new.spec.unlink()
+        raise UsageError(
+            f"the objectives or the constraints are not those of '{old.root.name}'.",
             "Only the space may change.",
         )
 

@@ -6,7 +6,7 @@ MLflow store. What is deleted is written down first, so that `doctor` misses not
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from nnsearch.errors import UsageError
 from nnsearch.events import Finished
 from nnsearch.search.ledger import Ledger, read_ledger
 from nnsearch.study.folder import Home, StudyFolder, read_json, write_json
-from nnsearch.study.recorded import recorded_objective, recorded_study
+from nnsearch.study.recorded import recorded_objective, recorded_objectives, recorded_study
 from nnsearch.study.spec import Objective
 from nnsearch.tracking.store import destination, open_store, sqlite_path
 
@@ -81,7 +81,7 @@ def _garbage(
 ) -> Iterator[Garbage]:
     record, study = read_json(folder.spec), folder.root.name
     ledger = read_ledger(folder)
-    spared = _spared(folder, ledger, recorded_objective(record), keep)
+    spared = _spared(folder, ledger, recorded_objectives(record), keep)
     tracked = _tracked(record, home, environ)
     for number, ending in sorted(ledger.endings.items()):
         if not isinstance(ending, Finished) or number in spared:
@@ -98,11 +98,15 @@ def _garbage(
             yield Garbage(study, -1, str(data), _size(data))
 
 
-def _spared(folder: StudyFolder, ledger: Ledger, objective: Objective, keep: int) -> set[int]:
-    """The best trials, those that were exported, and those that the test split was shown to."""
-    complete = [each for each in ledger.in_order() if isinstance(each, Finished)]
-    sign = -1.0 if objective.direction == "maximize" else 1.0
-    best = sorted(complete, key=lambda each: (sign * each.value, each.trial))[:keep]
+def _spared(
+    folder: StudyFolder, ledger: Ledger, objectives: Sequence[Objective], keep: int
+) -> set[int]:
+    """The best trials, those that were exported, and those that the test split was shown to.
+
+    Of several objectives the best are those of the front, all of them, and `keep` by the first.
+    """
+    best = ledger.ranking(objectives[0])[:keep]
+    best += ledger.front(objectives) if len(objectives) > 1 else []
     looks = [look["trial"] for look in read_json(folder.looks) or []]
     exports = [each.name.rpartition("-")[2] for each in folder.exports.glob("trial-*")]
     exported = [int(each) for each in exports if each.isdigit()]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from nnsearch.commands.chosen import chosen_of
 from nnsearch.commands.places import MLRUNS
 from nnsearch.events import Failed, Finished, Pruned
 from nnsearch.reports.tables import number, table, with_interval
@@ -103,7 +104,7 @@ def when(at: float) -> str:
 def _listed(folder: StudyFolder) -> Listed:
     recorded, ledger = read_json(folder.spec), read_ledger(folder)
     objective = Objective(**recorded["objective"])
-    best = ledger.best(objective)
+    best = chosen_of(folder, ledger, objective)
     result = read_json(folder.result) or {}
     tested = result.get("conclusion", {}).get("tested", {})
     ends = tested.get("intervals", {}).get(objective.metric)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,15 @@ from nnsearch.signature import Signature
 from nnsearch.study.fingerprint import difference, fingerprint, to_json
 from nnsearch.study.folder import StudyFolder, read_json, write_json
 from nnsearch.study.objective import objective as choose_objective
+from nnsearch.study.objective import other_objectives
 from nnsearch.study.spec import Component, Objective, Space, Study
 
 if TYPE_CHECKING:
     from nnsearch.data.prepare import Prepared
     from nnsearch.tasks.task import Task
 
+# Of [training], what is said of layers that another network has not.
+START_OPTIONS = ("start", "new_head", "freeze", "unfreeze_after", "rate_by_depth")
 PACKAGES = ("nnsearch", "torch", "optuna", "mlflow", "numpy", "scikit-learn")
 
 
@@ -34,7 +38,8 @@ PACKAGES = ("nnsearch", "torch", "optuna", "mlflow", "numpy", "scikit-learn")
 class Inspected:
     """What the driver has to know of a study's data and task, found out by one who loads torch.
 
-    `remarks` are what a person should hear of the data; `baseline` is the model to compare with.
+    `remarks` are what a person should hear of the data; `baseline` is the model to compare with;
+    `others` are the objectives beside the main one.
     """
 
     folder: Path
@@ -44,6 +49,7 @@ class Inspected:
     remarks: tuple[str, ...]
     objective: Objective
     baseline: str
+    others: tuple[Objective, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +66,27 @@ class Opened:
 def inspect(study: Study, folder: StudyFolder) -> Inspected:
     """Prepare the data, and ask the task for its metrics.
 
-    Raises DataError for data that cannot be used.
+    Raises DataError for data that cannot be used, and StudyError for models that do not take it
+    and for weights to begin with that are none of the study's networks'.
     """
+    from nnsearch.commands.misfits import refuse_misfits
+    from nnsearch.commands.starting import networks, start_notes
+
     prepared = prepare_data(study, folder)
+    refuse_confirmation(study, prepared.signature)
     task = study_task(study, prepared.folder)
+    refuse_misfits(study, prepared.signature, task.outputs or prod(prepared.signature.shape))
     findings = (f"{each.message} {each.hint}" for each in prepared.findings)
+    starts = start_notes(study, networks(study, prepared.folder))
     return Inspected(
         prepared.folder,
         prepared.fingerprint,
         prepared.signature,
         prepared.num_rows,
-        (*prepared.notes, *findings),
+        (*prepared.notes, *findings, *starts),
         choose_objective(study, task.directions),
         task.baseline,
+        other_objectives(study, task.directions),
     )
 
 
@@ -120,6 +134,14 @@ def prepare_data(study: Study, folder: StudyFolder) -> "Prepared":
         )
 
 
+def refuse_confirmation(study: Study, signature: Signature) -> None:
+    """Raise DataError where the study's rows cannot be divided anew, and it wants that."""
+    from nnsearch.data.redivided import refuse_redivision
+
+    if study.confirmation.is_wanted and study.confirmation.resample:
+        refuse_redivision(signature, study.split, _target(study))
+
+
 def study_task(study: Study, data: Path, chosen: Component | None = None) -> "Task":
     """The study's task, or a trial's `chosen` one, made of the training split's targets."""
     from nnsearch.data.prepare import open_part
@@ -135,6 +157,13 @@ def first_literals(space: Space) -> Component:
     name, options = next(iter(space.alternatives.items()))
     searched = {path.rpartition(".")[2] for path, _ in space.ranges()}
     return Component(name, {key: each for key, each in options.items() if key not in searched})
+
+
+def plain_training(study: Study) -> Component:
+    """How the baseline is trained: as the study's trials, but from weights that it draws."""
+    chosen = first_literals(study.training)
+    kept = {key: each for key, each in chosen.options.items() if key not in START_OPTIONS}
+    return Component(chosen.name, kept)
 
 
 def facts() -> dict[str, str]:
@@ -184,6 +213,7 @@ def _refuse_changes(
 
 
 def _record(study: Study, prepared: Inspected, objective: Objective) -> dict[str, Any]:
+    others = [asdict(each) for each in prepared.others]
     return {
         "study": to_json(study),
         "fingerprint": fingerprint(study),
@@ -192,6 +222,7 @@ def _record(study: Study, prepared: Inspected, objective: Objective) -> dict[str
         "num_rows": prepared.num_rows,
         "signature": prepared.signature.to_json(),
         "objective": asdict(objective),
+        **({"other_objectives": others} if others else {}),
         "facts": facts(),
         "root": str(study.root.resolve()),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -10,6 +10,7 @@ from nnsearch.commands.places import MLRUNS, find_study_folder
 from nnsearch.errors import StoreError, UsageError
 from nnsearch.exporting import standalone
 from nnsearch.exporting.runtime import load_predictor
+from nnsearch.exporting.standalone_files import image_files
 from nnsearch.study.folder import Home, StudyFolder, read_json
 
 
@@ -31,10 +32,12 @@ def predict(
     home: Path = MLRUNS,
     out: Path | None = None,
 ) -> Predicted:
-    """Predict each row of a CSV, .npy or .npz file; with `out` the CSV is written there.
+    """Predict each row of a CSV, .npy or .npz file, or images; with `out` CSV is written there.
 
     `export` is the folder of an export or the name of a study, meaning its exported best trial.
-    Without a `delimiter` the file is taken to have that of the study's own table.
+    A path to an image or to a folder of images is for models that were trained on image files;
+    each row then says which file it is of. Without a `delimiter` the file is taken to have that of
+    the study's own table.
     Raises UsageError where there is none, DataError where the file does not fit, IntegrityError
     where the export was changed, StoreError where `out` cannot be written.
     """
@@ -42,11 +45,13 @@ def predict(
         raise UsageError(f"the delimiter {delimiter!r} is not one character.", "Such as ';'.")
     predictor = load_predictor(find_export(export, home))
     predictions = predictor.predict_file(path, delimiter=delimiter)
-    labels = predictor.signature.labels
-    text = standalone.to_csv(predictions, labels)
+    files = image_files(path)
+    text = standalone.to_csv(predictions, predictor.manifest, files)
     if out is not None:
         _write(out, text)
-    rows = standalone.describe(predictions, labels)
+    rows = standalone.describe(predictions, predictor.manifest)
+    if files:
+        rows = [{"file": str(file), **row} for file, row in zip(files, rows, strict=True)]
     return Predicted(str(predictor.folder), str(path), rows, text)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from shlex import quote
 
 from nnsearch.commands.result import Options
-from nnsearch.study.folder import Home, read_json
+from nnsearch.study.folder import Home, StudyFolder, read_json
 from nnsearch.tracking.attach import attach
-from nnsearch.tracking.store import destination
+from nnsearch.tracking.store import destination, shown
 
 
 def add_report(
@@ -23,12 +23,28 @@ def add_report(
     """
     try:
         path = write(name, options.home)
-        folder = Home(options.home).study(name)
-        uri = destination(Home(options.home), options.environ)[0]
-        uid = read_json(folder.spec)["fingerprint"]
-        if not attach(path, uri=uri, experiment=name, study_uid=uid):
-            warn(f"MLflow has no run of the study '{name}': its report is only at {path}.")
-    except Exception as error:  # noqa: BLE001 - neither drawing nor MLflow may fail a study that is done
-        reason = str(error).partition("\n")[0]
-        warn(f"the report is not written, or not in MLflow ({type(error).__name__}: {reason}).")
+    except Exception as error:  # noqa: BLE001 - drawing may not fail a study that is done
+        warn(f"the report is not written ({_one_line(error)}).")
         warn(f"`nnsearch report {quote(name)}` writes it again.")
+        return
+    try:
+        uri = destination(Home(options.home), options.environ)[0]
+        if not publish(Home(options.home).study(name), uri):
+            warn(f"MLflow has no run of the study '{name}': its report is only at {path}.")
+    except Exception as error:  # noqa: BLE001 - nor may MLflow
+        warn(f"the report at {path} is not in MLflow ({_one_line(error)}).")
+        warn(f"`nnsearch sync {quote(name)}` puts it there when MLflow takes it again.")
+
+
+def publish(folder: StudyFolder, uri: str) -> bool:
+    """Have a study's report beside its run in MLflow, if it is not yet; False without such a run.
+
+    Raises what MLflow raises where its store is gone or locked.
+    """
+    uid = read_json(folder.spec)["fingerprint"]
+    return attach(folder.report, uri=uri, experiment=folder.root.name, study_uid=uid)
+
+
+def _one_line(error: Exception) -> str:
+    reason = shown(str(error).partition("\n")[0])
+    return f"{type(error).__name__}: {reason}"

@@ -46,6 +46,7 @@ def gather(folder: StudyFolder, home: Path, *, at: float) -> Report:
         best=best,
         epochs=tuple(event for _, event in sorted(epochs.items())),
         tested=study.tested,
+        confirmed=study.confirmed,
         num_looks=study.num_looks,
         baseline=study.baseline,
         rivals=rivals(study),
@@ -56,6 +57,8 @@ def gather(folder: StudyFolder, home: Path, *, at: float) -> Report:
         export=conclusion.get("export", ""),
         export_problem=conclusion.get("export_problem", ""),
         where="" if is_default else f" --mlruns {quote(str(home))}",
+        objectives=(shown.objective, *shown.others) if shown.others else (),
+        front=shown.front,
     )
 
 
@@ -69,6 +72,8 @@ def _trial(study: Compared, row: Row) -> Trial:
         params=row.params,
         values=study.ledger.reports(row.trial, study.objective.key),
         error=row.error,
+        measured=row.measured,
+        breaks=row.breaks,
     )
 
 

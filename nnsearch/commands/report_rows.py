@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from nnsearch.commands.compare_records import Compared, predictions_of
 from nnsearch.data.split import PARTS
-from nnsearch.events import Finished
 from nnsearch.reports.html_content import Cell, Mistake, Mistakes, Part, Rival, Scored
 from nnsearch.reports.html_pictures import png_of
 from nnsearch.reports.measures import measure
@@ -50,11 +49,11 @@ def rivals(study: Compared) -> tuple[Rival, ...]:
         return ()
     found = []
     ours = predictions_of(study, of_test=False)
-    others = [each for each in study.ledger.in_order() if isinstance(each, Finished)]
-    others = [each for each in others if each.trial != study.best.trial]
-    sign = -1 if study.objective.direction == "maximize" else 1
+    others = [
+        each for each in study.ledger.ranking(study.objective) if each.trial != study.best.trial
+    ]
     if others:
-        second = min(others, key=lambda each: (sign * each.value, each.trial))
+        second = others[0]
         folder = study.ledger.folder(study.folder, second.trial)
         name = f"the runner-up, trial {second.trial}"
         found.append(_rival(study, name, second.value, ours=ours, theirs=folder))

@@ -12,7 +12,7 @@ from typing import Any
 
 from nnsearch.commands.places import MLRUNS
 from nnsearch.errors import StudyError
-from nnsearch.events import Event, Finished, Tested
+from nnsearch.events import Confirmed, Event, Finished, Tested
 from nnsearch.study.folder import Home, read_json
 from nnsearch.study.frame import NAME
 from nnsearch.study.load import read_tables
@@ -55,11 +55,16 @@ class Conclusion:
     export: str
     export_problem: str
     rival: str = "linear"
+    confirmed: Confirmed | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a study stands after a run. `counts` are complete, pruned and failed trials."""
+    """How a study stands after a run. `counts` are complete, pruned and failed trials.
+
+    Of these `num_infeasible` break a constraint. `num_front` is how many trials no other beats in
+    everything, where there are several objectives.
+    """
 
     study: str
     folder: str
@@ -72,6 +77,8 @@ class RunResult:
     seconds: float
     tracking_uri: str
     has_trained: bool
+    num_infeasible: int = 0
+    num_front: int = 0
 
 
 def stored_result(path: Path, options: Options) -> RunResult | None:
@@ -118,6 +125,8 @@ def tested_from_json(fields: dict[str, Any]) -> Tested:
 
 
 def _conclusion(fields: dict[str, Any]) -> Conclusion:
-    rest = {key: value for key, value in fields.items() if key not in {"best", "tested"}}
-    best, tested = Finished(**fields["best"]), tested_from_json(fields["tested"])
-    return Conclusion(best=best, tested=tested, **rest)
+    told = dict(fields)
+    best, tested = Finished(**told.pop("best")), tested_from_json(told.pop("tested"))
+    confirmed = told.pop("confirmed", None)
+    confirmed = None if confirmed is None else Confirmed.from_json(confirmed)
+    return Conclusion(best=best, tested=tested, confirmed=confirmed, **told)

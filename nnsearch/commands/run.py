@@ -10,6 +10,7 @@ from nnsearch.commands.places import no_trace, refuse_second_driver, sole_driver
 from nnsearch.commands.result import Options, RunResult, Show, name_of, request_of, stored_result
 from nnsearch.study.folder import Home
 from nnsearch.study.holders import disk_named
+from nnsearch.study.situate import situated
 from nnsearch.study.spec import Study
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ def run(
     with fork_server(warm=errands.WARM) as server:
         study = _limited(_loaded(path, options, server), options)
         folder = Home(options.home).study(study.name)
-        with sole_driver(folder), no_trace(folder), disk_named(folder.root):
+        with (
+            sole_driver(folder),
+            situated(path, options.overrides),
+            no_trace(folder),
+            disk_named(folder.root),
+        ):
             from nnsearch.commands.session import carry_out
 
             request = request_of(path, options)

@@ -9,7 +9,9 @@ from functools import partial
 from nnsearch import components
 from nnsearch.commands import errands
 from nnsearch.commands.attempts import attempt
+from nnsearch.commands.chosen import chosen_of
 from nnsearch.commands.conclusion import conclude, start_baseline
+from nnsearch.commands.confirming import choose
 from nnsearch.commands.opening import Opened, facts, open_study, remove_drafts
 from nnsearch.commands.pictures import picture
 from nnsearch.commands.publishing import add_report
@@ -18,7 +20,7 @@ from nnsearch.events import Event, Failed, Finished, Pruned
 from nnsearch.executors.launch import ForkServer
 from nnsearch.executors.processes import Processes, processes
 from nnsearch.search.asking import make_asker
-from nnsearch.search.course import Course, Means
+from nnsearch.search.course import Course, Means, Work
 from nnsearch.search.ledger import replay
 from nnsearch.search.loop import search
 from nnsearch.search.pruning import make_judge
@@ -83,14 +85,14 @@ def _search(
     study = opened.study
     await_baseline = start_baseline(opened, executor)
     make_sampler = components.load("samplers", study.search.sampler.name)
-    asker = make_asker(
-        study, opened.objective, partial(make_sampler, **study.search.sampler.options)
-    )
+    others = opened.prepared.others
+    make_sampler = partial(make_sampler, **study.search.sampler.options)
+    asker = make_asker(study, opened.objective, make_sampler, others=others)
     make_pruner = components.load("pruners", study.search.pruner.name)
     pruning = make_pruner(_most_epochs(study), **study.search.pruner.options)
     judge = make_judge(pruning, opened.objective, study.name)
     place = Place(options.storage, Home(options.home).optuna_journal, warn)
-    with projection(study, opened.objective, place) as project:
+    with projection(study, opened.objective, place, others) as project:
         project.check(opened.ledger)
         means = Means(
             plan=plan,
@@ -102,11 +104,17 @@ def _search(
             kill=executor.kill,
             stall_seconds=study.search.stall_timeout,
         )
-        course = Course(study, opened.objective, opened.folder, opened.ledger, asker, judge, means)
+        work = Work(opened.folder, opened.ledger, means, judge)
+        course = Course(study, opened.objective, asker, work)
         reason, best = search(course)
-        executor.submit(errands.get_ready_to_report)
         await_baseline()
-        conclusion = conclude(opened, executor, best, may_reopen=options.reopen_test)
+        confirmed = choose(opened, executor, listen)
+        if confirmed is not None:
+            listen(confirmed)
+            best = chosen_of(opened.folder, opened.ledger, opened.objective) or best
+        executor.submit(errands.get_ready_to_report)
+        may_reopen = options.reopen_test
+        conclusion = conclude(opened, executor, best, confirmed, may_reopen=may_reopen)
         listen(conclusion.tested)
     return reason, conclusion
 
@@ -133,8 +141,16 @@ def _stopping(executor: Processes) -> Iterator[None]:
 def _write_job(
     opened: Opened, rungs: tuple[int, ...], name: str, trials: Sequence[TrialSpec]
 ) -> None:
-    data, code = opened.prepared.folder, opened.study.root.resolve()
-    write_job(opened.folder.job(name), Job(tuple(trials), data, code, opened.objective, rungs))
+    job = Job(
+        tuple(trials),
+        opened.prepared.folder,
+        opened.study.root.resolve(),
+        opened.objective,
+        rungs,
+        opened.prepared.others,
+        opened.study.search.constraints,
+    )
+    write_job(opened.folder.job(name), job)
 
 
 @contextmanager
@@ -201,6 +217,7 @@ def _result(
 ) -> RunResult:
     endings = opened.ledger.endings.values()
     kinds = {"complete": Finished, "pruned": Pruned, "failed": Failed}
+    objectives = (opened.objective, *opened.prepared.others)
     return RunResult(
         study=opened.study.name,
         folder=str(opened.folder.root),
@@ -215,4 +232,6 @@ def _result(
         seconds=seconds,
         tracking_uri=shown(destination(Home(options.home), options.environ)[0]),
         has_trained=True,
+        num_infeasible=len(opened.ledger.infeasible()),
+        num_front=len(opened.ledger.front(objectives)) if objectives[1:] else 0,
     )

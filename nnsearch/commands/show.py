@@ -1,6 +1,6 @@
 """One study or one trial in full, from the records. Knows neither Optuna's store nor MLflow's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,18 @@ from nnsearch.events import Ending, Failed, Finished, Scalar
 from nnsearch.reports.tables import duration, number, table, with_interval
 from nnsearch.search.ledger import Ledger, read_ledger
 from nnsearch.study.folder import StudyFolder, read_json
+from nnsearch.study.limits import countable, exceeded, heading
+from nnsearch.study.recorded import recorded_limits, recorded_objectives
 from nnsearch.study.spec import Objective
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One trial: `state` is complete, pruned, failed, or open where it has not ended."""
+    """One trial: `state` is complete, pruned, failed, infeasible, or open where it has not ended.
+
+    `measured` holds what other objectives and constraints are about, and `breaks` the constraints
+    that it breaks.
+    """
 
     trial: int
     state: str
@@ -26,11 +32,16 @@ class Row:
     seconds: float | None
     params: dict[str, Scalar]
     error: str = ""
+    measured: dict[str, float] = field(default_factory=dict)
+    breaks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A study with its trials, the best first; `result` is what `run` ended with, if it did."""
+    """A study with its trials, the best first; `result` is what `run` ended with, if it did.
+
+    Where there are several objectives, `front` has the trials that no other beats in all of them.
+    """
 
     study: str
     folder: str
@@ -39,6 +50,9 @@ class Shown:
     counts: dict[str, int]
     trials: tuple[Row, ...]
     result: dict[str, Any] | None
+    others: tuple[Objective, ...] = ()
+    constraints: tuple[str, ...] = ()
+    front: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +76,13 @@ def show(name: str, home: Path = MLRUNS) -> Shown:
     """What the study called `name` came to so far. Raises UsageError where there is none."""
     folder = find_study_folder(name, home)
     recorded, ledger = read_json(folder.spec), read_ledger(folder)
-    objective = Objective(**recorded["objective"])
+    objective, *others = recorded_objectives(recorded)
+    limits = recorded_limits(recorded)
+    keys = tuple(dict.fromkeys([*(each.key for each in others), *(each.key for each in limits)]))
     rows = sorted(
-        (_row(ledger, each) for each in ledger.specs), key=lambda row: _rank(row, objective)
+        (_row(ledger, each, keys) for each in ledger.specs), key=lambda row: _rank(row, objective)
     )
+    front = ledger.front([objective, *others]) if others else []
     return Shown(
         study=folder.root.name,
         folder=str(folder.root),
@@ -74,13 +91,16 @@ def show(name: str, home: Path = MLRUNS) -> Shown:
         counts=count(ledger),
         trials=tuple(rows),
         result=read_json(folder.result),
+        others=tuple(others),
+        constraints=tuple(map(str, limits)),
+        front=tuple(each.trial for each in front),
     )
 
 
 def show_trial(name: str, trial: int, home: Path = MLRUNS) -> ShownTrial:
     """Everything recorded of one trial. Raises UsageError where the study has no such trial."""
     folder = find_study_folder(name, home)
-    ledger = read_ledger(folder)
+    recorded, ledger = read_json(folder.spec), read_ledger(folder)
     if trial not in ledger.specs:
         known = f"It has the trials 0 to {len(ledger.specs) - 1}." if ledger.specs else ""
         raise UsageError(f"study '{folder.root.name}' has no trial {trial}.", known)
@@ -89,7 +109,7 @@ def show_trial(name: str, trial: int, home: Path = MLRUNS) -> ShownTrial:
     last = epochs[-1].metrics if epochs else {}
     return ShownTrial(
         study=folder.root.name,
-        row=_row(ledger, trial),
+        row=_row(ledger, trial, [each.key for each in recorded_limits(recorded)]),
         seed=spec.seed,
         uid=spec.uid,
         job=ledger.jobs.get(trial, ""),
@@ -115,12 +135,15 @@ def as_text(shown: Shown | ShownTrial) -> str:
 def _study_text(shown: Shown) -> str:
     """The trials as a table, the errors of those that failed, then the result."""
     counts = ", ".join(f"{each} {name}" for name, each in shown.counts.items() if each)
+    num_infeasible = sum(row.state == "infeasible" for row in shown.trials)
+    counts += f" ({num_infeasible} of them infeasible)" if num_infeasible else ""
     key, direction = shown.objective.key, shown.objective.direction
     rows = [
         {
             "trial": row.trial,
             "state": row.state,
             shown.objective.metric: row.value,
+            **{heading(key): countable(key, each) for key, each in row.measured.items()},
             "epochs": row.epochs,
             "time": "" if row.seconds is None else duration(row.seconds),
             **row.params,
@@ -133,6 +156,7 @@ def _study_text(shown: Shown) -> str:
         *(f"trial {row.trial} failed: {row.error}" for row in shown.trials if row.error),
         "",
         *_result(shown),
+        *_compromises(shown),
         f"records      {shown.folder}",
         f"one trial    nnsearch show {shown.study} --trial N",
     ]
@@ -147,13 +171,14 @@ def _trial_text(shown: ShownTrial) -> str:
     lines = [
         f"{shown.study} trial {row.trial}: {row.state}{value}; {row.epochs} epochs{seconds}",
         *([f"error: {row.error}"] if row.error else []),
+        *([f"breaks {row.breaks}"] if row.breaks else []),
         *([f"a replicate of trial {shown.replicate_of}"] if shown.replicate_of is not None else []),
         "",
         "config (* searched)",
         *_config(shown),
         f"  seed = {shown.seed}",
         "",
-        "metrics of the kept epoch" if row.state == "complete" else "metrics of the last epoch",
+        f"metrics of the {'kept' if row.state in {'complete', 'infeasible'} else 'last'} epoch",
         *(f"  {key} = {number(each)}" for key, each in shown.metrics.items()),
         "",
         f"files of job {shown.job}",
@@ -163,9 +188,10 @@ def _trial_text(shown: ShownTrial) -> str:
     return "\n".join(lines)
 
 
-def _row(ledger: Ledger, trial: int) -> Row:
+def _row(ledger: Ledger, trial: int, keys: Sequence[str]) -> Row:
     ending = ledger.endings.get(trial)
     epochs = ledger.epochs[trial]
+    known = ledger.measured(trial)
     return Row(
         trial=trial,
         state=_state(ending),
@@ -174,12 +200,29 @@ def _row(ledger: Ledger, trial: int) -> Row:
         seconds=_seconds(ledger, trial),
         params=dict(ledger.specs[trial].params),
         error=ending.error if isinstance(ending, Failed) else "",
+        measured={key: known[key] for key in keys if key in known},
+        breaks="" if ending is None or isinstance(ending, Failed) else exceeded(ending.excess),
     )
+
+
+def _compromises(shown: Shown) -> Iterator[str]:
+    """What the constraints bar, what several objectives leave to choose, and what was chosen."""
+    for each in shown.constraints:
+        count = sum(f"{each} by" in row.breaks for row in shown.trials)
+        how = f"broken by {count} of {len(shown.trials)} trials" if count else "broken by none"
+        yield f"constraint   {each}: {how}"
+    if shown.others:
+        number = len(shown.front)
+        which = f"{number} trial{'' if number == 1 else 's'} that no other beats in everything"
+        yield f"front        {which}: nnsearch show {shown.study} --front"
+        yield f"             the winner is chosen by {shown.objective.metric}, the first of them"
 
 
 def _state(ending: Ending | None) -> str:
     if ending is None:
         return "open"
+    if not isinstance(ending, Failed) and not ending.is_feasible:
+        return "infeasible"
     return "complete" if isinstance(ending, Finished) else type(ending).__name__.lower()
 
 
@@ -191,8 +234,8 @@ def _seconds(ledger: Ledger, trial: int) -> float | None:
 
 
 def _rank(row: Row, objective: Objective) -> tuple[int, float, int]:
-    """Complete trials by value, then pruned ones, then those that failed, then the open ones."""
-    places = {"complete": 0, "pruned": 1, "failed": 2, "open": 3}
+    """Complete trials by value, then infeasible, then pruned ones, then failed, then open ones."""
+    places = {"complete": 0, "infeasible": 1, "pruned": 2, "failed": 3, "open": 4}
     sign = -1 if objective.direction == "maximize" else 1
     return places[row.state], 0.0 if row.value is None else sign * row.value, row.trial
 
@@ -214,6 +257,10 @@ def _result(shown: Shown) -> Iterator[str]:
     rival = conclusion.get("rival", "linear")
     against = "" if baseline is None else f" ({rival} baseline {number(baseline)})"
     yield f"best trial   {best['trial']}: {shown.objective.key} {number(best['value'])}{against}"
+    if conclusion.get("confirmed"):
+        first = conclusion["confirmed"]["candidates"][0]
+        value = with_interval(first["estimate"], (first["low"], first["high"]))
+        yield f"expected     {value}, by {len(first['values'])} trainings on fresh seeds"
     metric = shown.objective.metric
     if metric in tested["metrics"]:
         ends = tested["intervals"].get(metric)

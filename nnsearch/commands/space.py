@@ -13,7 +13,6 @@ from typing import Any
 from nnsearch import components
 from nnsearch.commands.places import MLRUNS, find_study_folder
 from nnsearch.errors import NnsearchError
-from nnsearch.events import Finished
 from nnsearch.reports.space_doctor import Checkup, Sampled, Symptom, examine, summary
 from nnsearch.reports.tables import WIDTH, table
 from nnsearch.search.ledger import Ledger, read_ledger
@@ -64,10 +63,14 @@ def examine_space(name: str, home: Path = MLRUNS) -> Examined:
 
 
 def sampled(ledger: Ledger) -> Iterator[Sampled]:
-    """Every trial that has ended, as the doctor sees it."""
-    for number, ending in sorted(ledger.endings.items()):
-        spec = ledger.specs[number]
-        value = ending.value if isinstance(ending, Finished) else None
+    """Every trial that has ended, as the doctor sees it.
+
+    One that breaks a constraint has no value: an end of a range that only such trials like is none
+    to widen.
+    """
+    feasible = {each.trial: each.value for each in ledger.feasible()}
+    for number in sorted(ledger.endings):
+        spec, value = ledger.specs[number], feasible.get(number)
         yield Sampled(number, spec.params, value, spec.fingerprint)
 
 

@@ -73,6 +73,29 @@ def _chosen(result: RunResult) -> Iterator[str]:
     width = max(map(len, params), default=0)
     for name, value in params.items():
         yield f"{_DETAIL}{name:<{width}} = {value}"
+    yield from _confirmed(result)
+
+
+def _confirmed(result: RunResult) -> Iterator[str]:
+    """What trainings on fresh seeds say of the best trial, and of a better one in the search."""
+    found = result.conclusion.confirmed
+    if found is None:
+        return
+    first = found.candidates[0]
+    value = with_interval(first.estimate, (first.low, first.high))
+    yield f"expected       {value} of it on new rows, by {len(first.values)} fresh seeds"
+    if len(found.candidates) > 1:
+        yield (
+            f"{_DETAIL}the best of {len(found.candidates)} trained again, with probability"
+            f" {first.chance:.0%}"
+        )
+    objective = result.objective
+    lucky = [each for each in found.candidates if objective.better(each.searched, first.searched)]
+    for each in lucky[:1]:
+        yield (
+            f"{_DETAIL}trial {each.trial} had {number(each.searched)} in the search;"
+            f" {number(each.estimate)} is expected of it"
+        )
 
 
 def _against(result: RunResult) -> str:
@@ -88,6 +111,8 @@ def _against(result: RunResult) -> str:
 
 def _counts(result: RunResult) -> str:
     counts = ", ".join(f"{each} {state}" for state, each in result.counts.items() if each)
+    if result.num_infeasible:
+        counts += f" ({result.num_infeasible} of them break a constraint)"
     return f"{counts}; this run took {duration(result.seconds)}" if result.has_trained else counts
 
 
@@ -112,6 +137,9 @@ def _next(result: RunResult) -> Iterator[str]:
     yield f"  browse       {browse}"
     yield f"{_DETAIL}every trial in MLflow, the best first: curves, pictures, files"
     yield f"  list         nnsearch show {result.study}{where}"
+    if result.num_front:
+        yield f"  choose       nnsearch show {result.study} --front{where}"
+        yield f"{_DETAIL}{result.num_front} trials that no other beats in every objective at once"
     if result.conclusion.export:
         sample = Path(_sample(Path(result.conclusion.export)))
         rows = f"NEW-ROWS{sample.suffix}"

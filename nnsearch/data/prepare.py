@@ -94,7 +94,7 @@ def prepare(
         _verify(target)
         return prepared
     try:
-        _write(target, prepared, examples, rows)
+        lay_down(target, prepared, examples, rows)
     except OSError as error:
         message = f"cannot write the prepared data to {target}: {error.strerror or error}."
         raise StoreError(message, "Make room or choose another folder.") from error
@@ -223,8 +223,8 @@ def _storable(targets: Array) -> Array:
     return targets.astype(str) if targets.dtype.kind == "O" else targets
 
 
-def _write(target: Path, prepared: Prepared, examples: Examples, rows: RowsOf) -> None:
-    """Fill a temporary folder and rename it: a reader sees the whole or nothing."""
+def lay_down(target: Path, prepared: Prepared, examples: Examples, rows: RowsOf) -> None:
+    """Write the parts in `rows` and what they are into a folder `target`, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for stale in target.parent.glob(".*.tmp"):
         shutil.rmtree(stale)  # of a run that was killed; the study's lock keeps others out
@@ -232,7 +232,7 @@ def _write(target: Path, prepared: Prepared, examples: Examples, rows: RowsOf) -
     try:
         temporary.chmod(0o755)
         files, hashes = PreparedFolder(temporary), {}
-        for part in PARTS:
+        for part in rows:
             own = examples.take(rows[part])
             arrays = {"inputs": own.inputs, "targets": _storable(own.targets), "rows": rows[part]}
             if own.groups is not None:

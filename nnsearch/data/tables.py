@@ -55,12 +55,12 @@ def csv(
     Raises DataError with every problem of the file, each with its line.
     """
     file = find_files(root, data_root, path=path)["path"]
-    choice = _Choice(path, target, labels, drop, numeric, categorical)
+    choice = Choice(path, target, labels, drop, numeric, categorical)
     cells = read_cells(file, path, Dialect(delimiter, decimal, missing, categorical))
     reading = Reading(
         lambda row: f"{path}:{cells.lines[row]}", missing, decimal, choice.forced_kinds()
     )
-    examples = _examples(cells.frame, choice, reading, cells.notes)
+    examples = examples_of(cells.frame, choice, reading, cells.notes)
     return without_copies(examples) if dedupe else examples
 
 
@@ -83,9 +83,9 @@ def parquet(
     """
     file = find_files(root, data_root, path=path)["path"]
     frame = read_parquet(file, path)
-    choice = _Choice(path, target, labels, drop, numeric, categorical)
+    choice = Choice(path, target, labels, drop, numeric, categorical)
     reading = Reading(lambda row: f"{path}: row {row + 1}", ("",), ".", choice.forced_kinds())
-    examples = _examples(frame, choice, reading, ())
+    examples = examples_of(frame, choice, reading, ())
     return without_copies(examples) if dedupe else examples
 
 
@@ -114,8 +114,8 @@ def read_inputs(
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
-    """What the study file says about a table's columns."""
+class Choice:
+    """What the study file says about a table's columns; `shown` is the table's name."""
 
     shown: str
     target: str
@@ -125,6 +125,7 @@ class _Choice:
     categorical: Names
 
     def forced_kinds(self) -> dict[str, Kind]:
+        """The columns whose kind was said."""
         return {
             **dict.fromkeys(self.numeric, "numeric"),
             **dict.fromkeys(self.categorical, "categorical"),
@@ -179,7 +180,21 @@ def read_parquet(file: Path, shown: str) -> pd.DataFrame:
     return frame
 
 
-def _examples(frame: pd.DataFrame, choice: _Choice, reading: Reading, notes: Names) -> Examples:
+def read_frame(
+    file: Path, shown: str, dialect: Dialect
+) -> tuple[pd.DataFrame, Callable[[int], str]]:
+    """The table of a CSV or Parquet file, and what names a row of it."""
+    if file.suffix == ".parquet":
+        return read_parquet(file, shown), lambda row: f"{shown}: row {row + 1}"
+    cells = read_cells(file, shown, dialect)
+    return cells.frame, lambda row: f"{shown}:{cells.lines[row]}"
+
+
+def examples_of(frame: pd.DataFrame, choice: Choice, reading: Reading, notes: Names) -> Examples:
+    """The columns of a table as examples, by what the study file says of them.
+
+    Raises DataError with every problem of the columns; those that say nothing are dropped.
+    """
     names = list(frame.columns)
     problems = choice.problems(names)
     targets: Array = np.empty(0)

@@ -10,10 +10,10 @@ import pandas as pd
 
 from nnsearch.components import NonNegative, nearest
 from nnsearch.data.columns import MISSING, Reading, raw_target
-from nnsearch.data.csv_file import Dialect, read_cells
+from nnsearch.data.csv_file import Dialect
 from nnsearch.data.examples import Array, Examples, without_copies
 from nnsearch.data.paths import find_files
-from nnsearch.data.tables import Character, Names, read_parquet
+from nnsearch.data.tables import Character, Names, read_frame
 from nnsearch.errors import DataError, Problem
 from nnsearch.signature import Column, Signature
 
@@ -47,7 +47,7 @@ def text_table(
     Raises DataError with every problem of the file, among them texts that are missing.
     """
     file = find_files(root, data_root, path=path)["path"]
-    frame, where = _frame(file, path, Dialect(delimiter, ".", missing, [column, group]))
+    frame, where = read_frame(file, path, Dialect(delimiter, ".", missing, [column, group]))
     names = list(frame.columns)
     options = {"column": column, "target": target} | ({"group": group} if group else {})
     problems = [
@@ -58,14 +58,14 @@ def text_table(
     if problems:
         raise DataError(problems)
     targets, problems = raw_target(target, frame[target], Reading(where, missing))
-    texts, problems_of_texts = _texts(frame[column], column, where)
+    texts, problems_of_texts = texts_of(frame[column], column, where)
     problems += problems_of_texts
     if problems:
         raise DataError(problems)
     ignored = [name for name in names if name not in options.values()]
     notes = (f"columns beside the text are ignored: {', '.join(ignored)}",) if ignored else ()
     groups = frame[group].astype(str).to_numpy(object) if group else None
-    examples = Examples(texts, targets, _signature(column, target), groups=groups, notes=notes)
+    examples = Examples(texts, targets, text_signature(column, target), groups=groups, notes=notes)
     return without_copies(examples) if dedupe else examples
 
 
@@ -101,7 +101,7 @@ def vader(
     examples = Examples(
         texts,
         np.array(["negative", "positive"], dtype=object)[(ratings > 0).astype(np.int64)],
-        _signature("text", "sentiment"),
+        text_signature("text", "sentiment"),
         groups=origins if len(set(origins.tolist())) < len(origins) else None,
         notes=(note,) if num_unclear else (),
     )
@@ -122,21 +122,15 @@ def _snippets(file: Path, shown: str, member: str) -> list[str]:
         raise DataError([Problem("E331", message, shown, "Fetch it again.")]) from error
 
 
-def _signature(text: str, target: str) -> Signature:
+def text_signature(text: str, target: str) -> Signature:
+    """That of texts in a column, before they are divided into tokens."""
     return Signature("text", (), "str", target, (Column(text, "text"),))
 
 
-def _frame(file: Path, shown: str, dialect: Dialect) -> tuple[pd.DataFrame, Callable[[int], str]]:
-    """The table, and what names a row of it."""
-    if file.suffix == ".parquet":
-        return read_parquet(file, shown), lambda row: f"{shown}: row {row + 1}"
-    cells = read_cells(file, shown, dialect)
-    return cells.frame, lambda row: f"{shown}:{cells.lines[row]}"
-
-
-def _texts(
+def texts_of(
     cells: "pd.Series", name: str, where: Callable[[int], str]
 ) -> tuple[Array, list[Problem]]:
+    """The texts [N] in a column, and a problem where some are missing."""
     is_missing = cells.isna().to_numpy() | (cells.astype(str).str.strip() == "").to_numpy()
     texts = cells.astype(str).to_numpy(object)
     missing = np.flatnonzero(is_missing)

@@ -26,6 +26,9 @@ from nnsearch.exporting import standalone
 from nnsearch.exporting.onnx import onnx
 from nnsearch.exporting.parity import TOLERANCE, parity
 from nnsearch.exporting.readme import readme
+from nnsearch.exporting.script import script
+from nnsearch.exporting.standalone_rows import READING, reading_of
+from nnsearch.exporting.weights import write_weights
 from nnsearch.signature import Signature
 from nnsearch.study.folder import sha256_of, write_json, write_whole
 
@@ -64,10 +67,10 @@ def write_export(  # noqa: PLR0917 - all come from the run, as with an exporter
     with _folder_by_rename(folder) as draft:
         model_path = export(predictor, example, draft)
         difference = parity(predictor, model_path, held_out_inputs)
-        reading = standalone.reading_of(facts)
+        reading = reading_of(facts)
         sample_path = write_sample(example[:NUM_SAMPLES], signature, draft, reading)
-        script = Path(standalone.__file__).read_bytes()
-        write_whole(draft / SCRIPT, lambda path: path.write_bytes(script))
+        write_weights(predictor, draft)
+        write_whole(draft / SCRIPT, lambda path: path.write_text(script(), encoding="utf-8"))
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **_plain(facts),
@@ -92,7 +95,7 @@ def write_sample(
     rows: np.ndarray,
     signature: Signature,
     folder: Path,
-    reading: Mapping[str, Any] = standalone.READING,
+    reading: Mapping[str, Any] = READING,
 ) -> Path:
     """Raw rows as a person would send them: sample.csv for tables, else sample.npy.
 

@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nnsearch.exporting import standalone
+from nnsearch.exporting.standalone import is_score
+from nnsearch.exporting.standalone_rows import READING, reading_of
 from nnsearch.signature import Column, Signature
 
 NUM_SHOWN = 12
@@ -21,11 +22,13 @@ def readme(manifest: Mapping[str, Any], signature: Signature, sample_name: str) 
         _title(manifest),
         "Use it",
         f"    pip install numpy onnxruntime\n    python predict.py {sample_name}",
-        "The answer is CSV: " + _output(signature) + " Write it to a file with --output FILE.",
+        "The answer is CSV: "
+        + _output(manifest, signature)
+        + " Write it to a file with --output FILE.",
         "It refuses a model whose sha256 is not the one in manifest.json. With nnsearch installed:",
         _IN_PYTHON,
         "Input",
-        *_input(signature, standalone.reading_of(manifest)),
+        *_input(signature, reading_of(manifest)),
         "How good it is",
         *_quality(manifest),
     ]
@@ -42,11 +45,19 @@ def _title(manifest: Mapping[str, Any]) -> str:
     return f"A predictor{source}, exported by nnsearch on {manifest['created']}."
 
 
-def _output(signature: Signature) -> str:
+def _output(manifest: Mapping[str, Any], signature: Signature) -> str:
     if not signature.labels:
+        if signature.names:
+            return f"one column for each of {_listed(signature.names)}."
         several = " Of a forecast of several steps: prediction_1, prediction_2 and so on."
         one = f"one column, prediction, the number for {signature.target}."
         return one + (several if signature.kind == "series" else "")
+    if is_score(manifest):
+        normal, odd = signature.labels
+        return (
+            f"the label, {normal} or {odd}, and a score from 0 to 1 that says how odd a row is. It "
+            f"is no probability: from 0.5 on a row is called {odd}."
+        )
     return (
         f"the label for {signature.target} and the probability of each of the "
         f"{len(signature.labels)} classes, {_listed(signature.labels)}."
@@ -68,6 +79,11 @@ def _input(signature: Signature, reading: Mapping[str, Any]) -> Iterator[str]:
             "with one image a line, its values in the order channel, row, column. "
             "The values must not be scaled: the model does that itself."
         )
+        if "images" in reading:
+            yield (
+                "Or an image file, or a folder of them, which are read as in training: "
+                "pip install pillow."
+            )
         return
     if signature.kind == "text":
         yield (
@@ -80,7 +96,7 @@ def _input(signature: Signature, reading: Mapping[str, Any]) -> Iterator[str]:
         "A CSV file with a header. The order of its columns is free and others are ignored; an "
         "empty cell is a missing value; a category that the model has not seen is taken as 'other'."
     )
-    if dict(reading) != standalone.READING:
+    if dict(reading) != READING:
         words = ", ".join(map(repr, reading["missing"]))
         yield (
             f"As in the study's own table, {reading['delimiter']!r} stands between the cells "

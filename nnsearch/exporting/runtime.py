@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnsearch.errors import DataError, IntegrityError, Problem, UsageError
-from nnsearch.exporting import standalone
+from nnsearch.exporting import standalone, standalone_files, standalone_rows
 from nnsearch.signature import Signature
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class RuntimePredictor:
         """
         with _own_errors():
             return standalone.predict(
-                self.session, standalone.as_inputs(inputs, self.manifest["signature"])
+                self.session, standalone_rows.as_inputs(inputs, self.manifest["signature"])
             )
 
     def predict_table(
         self, rows: "Sequence[Mapping[str, Cell]] | pd.DataFrame"
     ) -> list[dict[str, Any]]:
-        """Each row's `{label, probabilities}`, or `{prediction}` where it is a number.
+        """Each row's `{label, probabilities}`, `{label, score}`, or `{prediction}` for a number.
 
         A row holds cells by column name; None, NaN and empty text are missing, unseen categories
         are as good as missing, other columns are ignored. Raises DataError where a column is absent
@@ -51,19 +51,24 @@ class RuntimePredictor:
             raise UsageError(f"{self.folder} takes images, not tables.", "Call predict(inputs).")
         records = rows if isinstance(rows, Sequence) else _records(rows)
         with _own_errors():
-            inputs = standalone.encode(self.manifest, records)
+            inputs = standalone_rows.encode(self.manifest, records)
             predictions = standalone.predict(self.session, inputs)
-        return standalone.describe(predictions, self.signature.labels)
+        return standalone.describe(predictions, self.manifest)
 
     def predict_file(self, path: Path, *, delimiter: str | None = None) -> np.ndarray:
-        """Predictions [N, P] of a file as `predict.py` reads it: CSV, .npy or .npz.
+        """Predictions [N, P] of a file as `predict.py` reads it: CSV, .npy, .npz or an image.
 
-        Without a `delimiter` it is the one of the study's own table.
+        A folder means the images in it, in the order of their names. Without a `delimiter` it is
+        the one of the study's own table.
         """
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}.", "Name a CSV, .npy or .npz file.")
+        if not path.exists() or not (path.is_file() or path.is_dir()):
+            hint = "Name a CSV, .npy or .npz file, an image or a folder of images."
+            raise UsageError(f"there is no file {path}.", hint)
         with _own_errors():
-            inputs = standalone.read_inputs(path, self.manifest, delimiter or "")
+            if files := standalone_files.image_files(path):
+                inputs = standalone_files.read_images(files, self.manifest)
+            else:
+                inputs = standalone_files.read_inputs(path, self.manifest, delimiter or "")
             return standalone.predict(self.session, inputs)
 
 
@@ -99,5 +104,5 @@ def _own_errors() -> Iterator[None]:
         raise UsageError(str(error), "Exports are made by: nnsearch export STUDY") from error
     except standalone.DamagedError as error:
         raise IntegrityError(str(error)) from error
-    except standalone.PredictError as error:
+    except standalone_rows.PredictError as error:
         raise DataError([Problem("E340", line) for line in str(error).splitlines()]) from error

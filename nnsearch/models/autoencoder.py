@@ -3,6 +3,7 @@
 Shape suffixes: B examples, D numbers of an example laid flat, C channels, H height, W width.
 """
 
+from functools import partial
 from itertools import pairwise
 from math import prod
 
@@ -12,21 +13,19 @@ from torch import Tensor, nn
 from nnsearch.components import Depth, NonNegative, Unit, Width
 from nnsearch.errors import UsageError
 from nnsearch.models.factorization import refuse_pairs
+from nnsearch.models.images import halved_sides
 from nnsearch.models.layers import (
     Activation,
-    ImageNorm,
     Initialiser,
     Norm,
     Shape,
     activate,
-    block,
+    convolution,
     has_bias,
+    hidden,
     initialise,
-    normalise_image,
 )
-
-NUM_IMAGE_AXES = 3
-SMALLEST_SIDE = 2
+from nnsearch.models.sequence import Tokens
 
 
 class Autoencoder(nn.Module):
@@ -85,26 +84,17 @@ def autoencoder(
     deviation of what is added to the inputs in training (0: nothing). With a `kl` above 0 it is
     variational, with that weight of the divergence, and gives one output more.
     """
-
-    def hidden(first: int) -> list[nn.Module]:
-        return [
-            block(
-                before,
-                after,
-                activation=activation,
-                norm=norm,
-                dropout=dropout,
-                initialiser=initialiser,
-            )
-            for before, after in pairwise([first, *[width] * depth])
-        ]
-
+    blocks = partial(
+        hidden, activation=activation, norm=norm, dropout=dropout, initialiser=initialiser
+    )
     refuse_pairs(inputs, "autoencoder")
-    size = 2 * code if kl else code
+    if isinstance(inputs, Tokens):
+        raise UsageError("the model 'autoencoder' does not read texts.", "Use a table or images.")
+    widths, size = [width] * depth, 2 * code if kl else code
     has_shift = bool(kl) or has_bias(norm)
     narrow = initialise(nn.Linear(width, size, bias=has_shift), "none")
-    encoder = nn.Sequential(nn.Flatten(), *hidden(prod(inputs)), narrow)
-    decoder = nn.Sequential(*hidden(code), initialise(nn.Linear(width, outputs), "none"))
+    encoder = nn.Sequential(nn.Flatten(), *blocks([prod(inputs), *widths]), narrow)
+    decoder = nn.Sequential(*blocks([code, *widths]), initialise(nn.Linear(width, outputs), "none"))
     return Autoencoder(encoder, decoder, noise=noise, kl=kl)
 
 
@@ -118,7 +108,7 @@ def conv_autoencoder(
     noise: NonNegative = 0.0,
     kl: NonNegative = 0.0,
     activation: Activation = "relu",
-    norm: ImageNorm = "none",
+    norm: Norm = "none",
     initialiser: Initialiser = "auto",
 ) -> nn.Module:
     """A convolutional autoencoder: images [B, C, H, W] to their reconstruction [B, outputs].
@@ -129,25 +119,22 @@ def conv_autoencoder(
     2016). `noise` and `kl` are those of `autoencoder`. Raises UsageError where the inputs are no
     images, or too small to be halved `depth` times.
     """
-    sides = _sides(inputs, depth)
+    sides = halved_sides(inputs, depth, "conv_autoencoder", hint="Use 'autoencoder'.")
     sizes = [inputs[0], *(channels * 2**level for level in range(depth))]
 
-    def convolution(before: int, after: int, stride: int) -> list[nn.Module]:
-        made = nn.Conv2d(before, after, 3, stride, padding=1, bias=has_bias(norm))
-        return [
-            initialise(made, activation, initialiser),
-            *normalise_image(norm, after),
-            activate(activation),
-        ]
+    def level(before: int, after: int, stride: int) -> list[nn.Module]:
+        layer = nn.Conv2d(before, after, 3, stride, padding=1, bias=has_bias(norm))
+        made = convolution(layer, activation=activation, norm=norm, initialiser=initialiser)
+        return [*made, activate(activation)]
 
-    down = [part for pair in pairwise(sizes) for part in convolution(*pair, 2)]
+    down = [part for pair in pairwise(sizes) for part in level(*pair, 2)]
     num_kept = sizes[-1] * prod(sides[-1])
     encoder = nn.Sequential(
         *down, nn.Flatten(), initialise(nn.Linear(num_kept, 2 * code if kl else code), "none")
     )
     up: list[nn.Module] = []
     for (before, after), side in zip(pairwise(sizes[:0:-1]), sides[-2:0:-1], strict=True):
-        up += [nn.Upsample(size=side), *convolution(before, after, 1)]
+        up += [nn.Upsample(size=side), *level(before, after, 1)]
     last = initialise(nn.Conv2d(sizes[1], inputs[0], 3, padding=1), "none")
     decoder = nn.Sequential(
         initialise(nn.Linear(code, num_kept), activation, initialiser),
@@ -160,23 +147,3 @@ def conv_autoencoder(
     if prod(inputs) != outputs:
         raise UsageError(f"an autoencoder gives back its {prod(inputs)} inputs, not {outputs}.")
     return Autoencoder(encoder, decoder, noise=noise, kl=kl)
-
-
-def _sides(inputs: Shape, depth: int) -> list[tuple[int, int]]:
-    """Height and width before and after each convolution."""
-    if len(inputs) != NUM_IMAGE_AXES:
-        raise UsageError(
-            f"the model 'conv_autoencoder' needs images [channels, height, width], not {inputs}.",
-            "Use 'autoencoder'.",
-        )
-    sides = [(inputs[1], inputs[2])]
-    for _ in range(depth):
-        height, width = sides[-1]
-        if min(height, width) < SMALLEST_SIDE:
-            raise UsageError(
-                f"depth = {depth} of the model 'conv_autoencoder' halves an image of "
-                f"{inputs[1]} x {inputs[2]} pixels until nothing is left.",
-                f"Set depth to {len(sides) - 1} at the most.",
-            )
-        sides.append((-(-height // 2), -(-width // 2)))
-    return sides

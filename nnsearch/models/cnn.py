@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from nnsearch.components import Depth, Unit, Width
 from nnsearch.errors import UsageError
 from nnsearch.models.dropout import Dropout
+from nnsearch.models.images import NUM_IMAGE_AXES
 from nnsearch.models.layers import (
     Activation,
-    ImageNorm,
     Initialiser,
+    Norm,
     Shape,
     activate,
+    convolution,
     has_bias,
     initialise,
     normalise_image,
@@ -26,8 +28,6 @@ Kernel = Literal[3, 5, 7]
 Block = Literal["plain", "residual"]
 Pool = Literal["max", "average", "stride"]
 Head = Literal["flatten", "average"]
-
-NUM_IMAGE_AXES = 3
 
 
 class Residual(nn.Module):
@@ -48,7 +48,7 @@ class _Style(NamedTuple):
     kernel: Kernel
     block: Block
     activation: Activation
-    norm: ImageNorm
+    norm: Norm
     pool: Pool
     initialiser: Initialiser
 
@@ -62,7 +62,7 @@ def cnn(
     kernel: Kernel = 3,
     block: Block = "plain",
     activation: Activation = "relu",
-    norm: ImageNorm = "none",
+    norm: Norm = "none",
     dropout: Unit = 0.0,
     pool: Pool = "max",
     head: Head = "flatten",
@@ -157,8 +157,9 @@ def _residual(inputs: int, outputs: int, stride: int, style: _Style) -> list[nn.
 
 def _convolution(inputs: int, outputs: int, stride: int, style: _Style) -> list[nn.Module]:
     size, bias = style.kernel, has_bias(style.norm)
-    convolution = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=bias)
-    return [
-        initialise(convolution, style.activation, style.initialiser),
-        *normalise_image(style.norm, outputs),
-    ]
+    return convolution(
+        nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=bias),
+        activation=style.activation,
+        norm=style.norm,
+        initialiser=style.initialiser,
+    )

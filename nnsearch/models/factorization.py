@@ -4,7 +4,6 @@ Knows no task, loss or training. Shape suffixes: B examples, I items known from 
 Number 0 is an id that training has not seen: its vector and its bias are 0 and stay so.
 """
 
-from itertools import pairwise
 from typing import Annotated, NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from nnsearch.components import Depth, NonNegative, Unit, Width
 from nnsearch.errors import UsageError
-from nnsearch.models.layers import Activation, Shape, block, initialise
+from nnsearch.models.layers import Activation, Shape, hidden, initialise
 
 
 class Pairs(NamedTuple):
@@ -113,11 +112,8 @@ def neural_factorization(
         hint = "Use 'factorization'."
         raise UsageError("the model 'neural_factorization' rates pairs, it ranks none.", hint)
     widths = [2 * factors, *(max(1, width >> level) for level in range(depth))]
-    hidden: list[nn.Module] = [
-        block(before, after, activation=activation, norm="none", dropout=dropout)
-        for before, after in pairwise(widths)
-    ]
-    return Neural(sizes, factors, hidden, widths[-1])
+    blocks = hidden(widths, activation=activation, norm="none", dropout=dropout)
+    return Neural(sizes, factors, blocks, widths[-1])
 
 
 def refuse_pairs(inputs: Shape, model: str) -> None:

@@ -3,9 +3,12 @@
 Two networks learn against each other in one step: each has parameters of its own, and one backward
 pass gives each the slope of its own loss. The discriminator judges pictures that are cut off from
 the generator, and the generator is judged by a discriminator whose weights are held. So a trainer
-that knows one loss and one optimizer trains both, at once.
+that knows one loss and one optimizer trains both, at once. Where classes are to be drawn, the class
+is an input of both networks: the generator gets it beside the noise, and the discriminator gives a
+verdict for each class, of which that of the class in question counts (as in Miyato and Koyama,
+cGANs with Projection Discriminator, 2018).
 
-Shape suffixes: B examples, C channels, H height, W width, Z numbers of noise.
+Shape suffixes: B examples, C channels, H height, W width, K classes, Z numbers of noise.
 """
 
 import torch
@@ -16,8 +19,8 @@ from torch.func import functional_call
 from nnsearch.components import Depth, NonNegative, Unit, Width
 from nnsearch.errors import UsageError
 from nnsearch.models.dropout import Dropout
-from nnsearch.models.generators import Noise
-from nnsearch.models.layers import ImageNorm, Shape, activate, has_bias, initialise, normalise_image
+from nnsearch.models.generators import Noise, classes_in_turn, classes_of
+from nnsearch.models.layers import Norm, Shape, activate, has_bias, initialise, normalise_image
 
 NUM_IMAGE_AXES = 3
 SMALLEST_SIDE = 2
@@ -54,6 +57,63 @@ class Adversaries(nn.Module):
         return losses
 
 
+class AdversariesOfClass(nn.Module):
+    """A generator of pictures of K classes, and a discriminator with a verdict for each."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        code: int,
+        penalty: float,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
+        self.noise = Noise(code)
+        self.code = code
+        self.penalty = penalty
+        self.num_classes = num_classes
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Real images to losses [B, 1 + K] in training, else to [B, 2 + K + D] with a picture."""
+        if not self.training:
+            classes = classes_in_turn(x_BCHW, self.num_classes)
+            drawn = self._draw(self.noise(x_BCHW), classes)
+            common = F.softplus(_of(classes, self.discriminator(drawn)))
+            losses = F.softplus(-self.discriminator(x_BCHW))
+            told = classes[:, None].to(drawn.dtype)
+            return torch.cat([common, losses, told, drawn.flatten(1)], dim=1)
+        classes = torch.randint(self.num_classes, (len(x_BCHW),), device=x_BCHW.device)
+        drawn = self._draw(x_BCHW.new_empty(len(x_BCHW), self.code).normal_(), classes)
+        of_real = x_BCHW.detach().requires_grad_(self.penalty > 0)
+        judged_BK = self.discriminator(of_real)
+        common = F.softplus(_of(classes, self.discriminator(drawn.detach())))
+        held = {name: each.detach() for name, each in self.discriminator.named_parameters()}
+        verdicts_BK = functional_call(self.discriminator, held, (drawn,))
+        common = common + F.softplus(-_of(classes, verdicts_BK))
+        if self.penalty:
+            # Of a sum with random signs the squared slope is, in the mean, that of all verdicts.
+            signs = torch.randint_like(judged_BK, 2) * 2 - 1
+            (slopes,) = torch.autograd.grad((judged_BK * signs).sum(), of_real, create_graph=True)
+            squares = slopes.flatten(1).square().sum(1, keepdim=True)
+            common = common + self.penalty / (2 * self.num_classes) * squares
+        return torch.cat([common, F.softplus(-judged_BK)], dim=1)
+
+    def _draw(self, noise_BZ: Tensor, classes: Tensor) -> Tensor:
+        # F.one_hot looks at the values, which an exporter cannot.
+        every_K = torch.arange(self.num_classes, device=classes.device)
+        told_BK = (classes[:, None] == every_K).to(noise_BZ.dtype)
+        drawn: Tensor = self.generator(torch.cat([noise_BZ, told_BK], dim=1))
+        return drawn
+
+
+def _of(classes: Tensor, verdicts_BK: Tensor) -> Tensor:
+    return verdicts_BK.gather(1, classes[:, None])
+
+
 def gan(
     inputs: Shape,
     outputs: int,
@@ -61,7 +121,7 @@ def gan(
     code: Width = 32,
     channels: Width = 16,
     depth: Depth = 2,
-    norm: ImageNorm = "batch",
+    norm: Norm = "batch",
     dropout: Unit = 0.0,
     penalty: NonNegative = 0.1,
 ) -> nn.Module:
@@ -73,23 +133,24 @@ def gan(
     two to the depth, where the images are smallest. The loss of the generator is the one that
     does not saturate (Goodfellow et al., 2014). `penalty` is the weight of the squared slope of
     the discriminator at real images, without which the two may circle for ever (Mescheder et al.,
-    2018). Only the generator has a `norm`. Raises UsageError where the inputs are no images, or
-    too small to be halved `depth` times.
+    2018). Only the generator has a `norm`. Both are told the class where the task is conditional.
+    Raises UsageError where the inputs are no images, or too small to be halved `depth` times.
     """
     sides = _sides(inputs, depth)
-    if outputs != inputs[0] * inputs[1] * inputs[2]:
-        raise UsageError(f"the model 'gan' draws images of shape {inputs}, not {outputs} numbers.")
+    num_classes = classes_of(inputs, outputs)
     widths = [channels << level for level in range(depth + 1)]
-    return Adversaries(
-        _generator(inputs, code, norm, list(zip(widths, sides, strict=True))),
-        _discriminator(inputs, widths, sides, dropout),
-        code=code,
-        penalty=penalty,
+    generator = _generator(inputs, code + num_classes, norm, list(zip(widths, sides, strict=True)))
+    if not num_classes:
+        discriminator = _discriminator(inputs, widths, sides, dropout)
+        return Adversaries(generator, discriminator, code=code, penalty=penalty)
+    discriminator = _discriminator(inputs, widths, sides, dropout, num_verdicts=num_classes)
+    return AdversariesOfClass(
+        generator, discriminator, code=code, penalty=penalty, num_classes=num_classes
     )
 
 
 def _generator(
-    inputs: Shape, code: int, norm: ImageNorm, levels: list[tuple[int, tuple[int, int]]]
+    inputs: Shape, code: int, norm: Norm, levels: list[tuple[int, tuple[int, int]]]
 ) -> nn.Module:
     """`levels` are channels and sides, the largest image first."""
     widths, sides = [each for each, _ in levels], [each for _, each in levels]
@@ -111,7 +172,12 @@ def _generator(
 
 
 def _discriminator(
-    inputs: Shape, widths: list[int], sides: list[tuple[int, int]], dropout: float
+    inputs: Shape,
+    widths: list[int],
+    sides: list[tuple[int, int]],
+    dropout: float,
+    *,
+    num_verdicts: int = 1,
 ) -> nn.Module:
     made: list[nn.Module] = []
     for before, after in zip([inputs[0], *widths[1:-1]], widths[1:], strict=True):
@@ -119,7 +185,7 @@ def _discriminator(
         made += [initialise(convolution, "leaky_relu"), nn.LeakyReLU(0.2)]
     num = widths[-1] * sides[-1][0] * sides[-1][1]
     return nn.Sequential(
-        *made, nn.Flatten(), Dropout(dropout), initialise(nn.Linear(num, 1), "none")
+        *made, nn.Flatten(), Dropout(dropout), initialise(nn.Linear(num, num_verdicts), "none")
     )
 
 

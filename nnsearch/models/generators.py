@@ -5,15 +5,22 @@ Know no task and no training. In training such a model gives each example's loss
 batch is drawn from the same noise each time, whatever the input, so that epochs can be compared
 and an exported model draws what torch draws.
 
-Shape suffixes: B examples, D numbers of a picture laid flat, Z numbers of noise.
+A model that is asked for K outputs more than a picture has numbers draws pictures of K classes, row
+k of a batch one of class k modulo K. It gives [B, 1 + K] in training: the loss that does not depend
+on the class of the real image, and what is added where it is of each class; otherwise
+[B, 2 + K + D], both, the class that is drawn and the picture.
+
+Shape suffixes: B examples, D numbers of a picture laid flat, K classes, Z numbers of noise.
 """
 
-from math import log, pi
+from math import log, pi, prod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nnsearch.components import Depth, Positive, Width
+from nnsearch.errors import UsageError
 from nnsearch.models.autoencoder import Autoencoder, autoencoder
 from nnsearch.models.layers import Activation, Shape
 
@@ -35,6 +42,24 @@ class Noise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """As many rows [B, Z] as `x` has; they begin anew behind the 2,048th."""
         return self.rows[torch.arange(x.shape[0], device=self.rows.device) % NUM_NOISE]
+
+
+def classes_of(inputs: Shape, outputs: int) -> int:
+    """How many classes a model is to draw, for inputs that are pictures; 0 for it knows none.
+
+    Raises UsageError where the outputs are fewer than a picture, or are for a single class.
+    """
+    num_classes = outputs - prod(inputs)
+    if num_classes < 0 or num_classes == 1:
+        raise UsageError(
+            f"a model that draws images of shape {tuple(inputs)} has not {outputs} numbers."
+        )
+    return num_classes
+
+
+def classes_in_turn(x: Tensor, num_classes: int) -> Tensor:
+    """The class [B] of each row of a batch that is drawn in evaluation."""
+    return torch.arange(x.shape[0], device=x.device) % num_classes
 
 
 class Variational(nn.Module):
@@ -75,6 +100,28 @@ class Independent(nn.Module):
         return torch.cat([losses, drawn], dim=1)
 
 
+class IndependentOfClass(nn.Module):
+    """Every number of a picture by itself, with a mean and a deviation for each class."""
+
+    def __init__(self, outputs: int, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.mean = nn.Parameter(torch.zeros(num_classes, outputs))
+        self.log_deviation = nn.Parameter(torch.zeros(num_classes, outputs))
+        self.noise = Noise(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, ...] to losses [B, 1 + K], and in evaluation class and picture, [B, 2 + K + D]."""
+        away_BKD = (x.flatten(1)[:, None] - self.mean) * torch.exp(-self.log_deviation)
+        nats_BKD = 0.5 * away_BKD.square() + self.log_deviation + 0.5 * log(2 * pi)
+        losses = F.pad(nats_BKD.mean(2), (1, 0))
+        if self.training:
+            return losses
+        classes = classes_in_turn(x, self.num_classes)
+        drawn = self.mean[classes] + torch.exp(self.log_deviation)[classes] * self.noise(x)
+        return torch.cat([losses, classes[:, None].to(drawn.dtype), drawn], dim=1)
+
+
 def vae(
     inputs: Shape,
     outputs: int,
@@ -88,8 +135,12 @@ def vae(
     """A variational autoencoder that draws pictures of `outputs` numbers.
 
     The loss is the mean squared error + 2 kl KL / D, see the model `autoencoder`; a small `kl`
-    gives sharp pictures of what noise seldom hits, a large one blurred ones.
+    gives sharp pictures of what noise seldom hits, a large one blurred ones. Raises UsageError
+    where it is to draw classes, of which it knows nothing.
     """
+    if classes_of(inputs, outputs):
+        message = "the model 'vae' does not know classes, as conditional wants."
+        raise UsageError(message, "Use the model gan, or set conditional = false in [task].")
     model = autoencoder(
         inputs, outputs, code=code, width=width, depth=depth, kl=kl, activation=activation
     )
@@ -99,5 +150,7 @@ def vae(
 
 def independent(inputs: Shape, outputs: int) -> nn.Module:
     """Pictures whose pixels know nothing of each other: what every other has to beat."""
-    del inputs
+    num_classes = classes_of(inputs, outputs)
+    if num_classes:
+        return IndependentOfClass(outputs - num_classes, num_classes)
     return Independent(outputs)

@@ -4,7 +4,8 @@ Every module made here is one of torch's own or a `Dropout`, one for each step o
 so that a network can be translated module by module into one with a leading trial axis.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import gcd, sqrt
 from typing import Literal, TypeVar
 
@@ -36,8 +37,7 @@ Initialiser = Literal[
     "lecun_normal",
     "orthogonal",
 ]
-Norm = Literal["none", "batch", "layer"]
-ImageNorm = Literal["none", "batch", "layer", "group"]
+Norm = Literal["none", "batch", "layer", "group"]
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -89,13 +89,46 @@ def block(
     )
 
 
-def has_bias(norm: ImageNorm) -> bool:
+def hidden(
+    sizes: Sequence[int],
+    *,
+    activation: Activation,
+    norm: Norm,
+    dropout: Unit,
+    initialiser: Initialiser = "auto",
+) -> list[nn.Module]:
+    """A `block` from each size to the next."""
+    return [
+        block(
+            before,
+            after,
+            activation=activation,
+            norm=norm,
+            dropout=dropout,
+            initialiser=initialiser,
+        )
+        for before, after in pairwise(sizes)
+    ]
+
+
+def convolution(
+    layer: nn.Conv2d, *, activation: Activation, norm: Norm, initialiser: Initialiser = "auto"
+) -> list[nn.Module]:
+    """The convolution with first weights that suit the activation behind it, and its norm."""
+    initialised = initialise(layer, activation, initialiser)
+    return [initialised, *normalise_image(norm, layer.out_channels)]
+
+
+def has_bias(norm: Norm) -> bool:
     """Whether a layer in front of the norm needs a bias; a batch norm would subtract it again."""
     return norm != "batch"
 
 
 def normalise(norm: Norm, width: int) -> list[nn.Module]:
-    """The norm of [B, width] as a list of one module, or of none."""
+    """The norm of [B, width] as a list of one module, or of none.
+
+    "group" takes the features in groups as `normalise_image` takes channels.
+    """
     match norm:
         case "none":
             return []
@@ -103,9 +136,11 @@ def normalise(norm: Norm, width: int) -> list[nn.Module]:
             return [nn.BatchNorm1d(width)]
         case "layer":
             return [nn.LayerNorm(width)]
+        case "group":
+            return [nn.GroupNorm(_num_groups(width), width)]
 
 
-def normalise_image(norm: ImageNorm, channels: int) -> list[nn.Module]:
+def normalise_image(norm: Norm, channels: int) -> list[nn.Module]:
     """The norm of [B, channels, H, W] as a list of one module, or of none.
 
     "layer" takes all channels and pixels of an image together. "group" does so for up to 8 groups
@@ -120,7 +155,7 @@ def normalise_image(norm: ImageNorm, channels: int) -> list[nn.Module]:
         case "layer":
             return [nn.GroupNorm(1, channels)]
         case "group":
-            return [nn.GroupNorm(max(1, gcd(channels, 2 * MOST_GROUPS) // 2), channels)]
+            return [nn.GroupNorm(_num_groups(channels), channels)]
 
 
 def initialise(
@@ -144,6 +179,10 @@ def initialise(
         if each.bias is not None:
             nn.init.zeros_(each.bias)
     return module
+
+
+def _num_groups(channels: int) -> int:
+    return max(1, gcd(channels, 2 * MOST_GROUPS) // 2)
 
 
 def _matched(activation: Activation | Literal["none"]) -> Initialiser:

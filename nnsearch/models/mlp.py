@@ -1,6 +1,5 @@
 """Linear models and multi-layer perceptrons. Knows nothing of tasks, losses or training."""
 
-from itertools import pairwise
 from math import prod
 
 from torch import nn
@@ -8,7 +7,7 @@ from torch import nn
 from nnsearch.components import Depth, Unit, Width
 from nnsearch.errors import UsageError
 from nnsearch.models.factorization import refuse_pairs
-from nnsearch.models.layers import Activation, Initialiser, Norm, Shape, block, initialise
+from nnsearch.models.layers import Activation, Initialiser, Norm, Shape, hidden, initialise
 from nnsearch.models.sequence import BagOfWords, Tokens
 
 
@@ -45,17 +44,12 @@ def mlp(
         hint = "Use 'linear', a bag of words, or 'gru', 'lstm', 'tcn' or 'transformer'."
         raise UsageError("the model 'mlp' does not read texts.", hint)
     refuse_pairs(inputs, "mlp")
-    sizes = [prod(inputs), *[width] * depth]
-    hidden = [
-        block(
-            before,
-            after,
-            activation=activation,
-            norm=norm,
-            dropout=dropout,
-            initialiser=initialiser,
-        )
-        for before, after in pairwise(sizes)
-    ]
-    head = initialise(nn.Linear(sizes[-1], outputs), "none")
-    return nn.Sequential(nn.Flatten(), *hidden, head)
+    blocks = hidden(
+        [prod(inputs), *[width] * depth],
+        activation=activation,
+        norm=norm,
+        dropout=dropout,
+        initialiser=initialiser,
+    )
+    head = initialise(nn.Linear(width, outputs), "none")
+    return nn.Sequential(nn.Flatten(), *blocks, head)

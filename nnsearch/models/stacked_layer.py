@@ -99,9 +99,14 @@ class Weights(NamedTuple):
 
 @dataclass(slots=True)
 class Mode:
-    """Whether the layers that care are training."""
+    """Whether the layers that care are training.
+
+    `measuring` is what a batch counts, outside of training, in what batch norms take for the mean
+    and variance of all; 0 is not at all.
+    """
 
     is_training: bool = True
+    measuring: float = 0.0
 
 
 class Means(NamedTuple):

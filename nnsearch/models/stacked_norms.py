@@ -29,13 +29,15 @@ def _batch_rows(module: nn.BatchNorm1d, place: Place) -> Layer:
     kept: list[Tensor] = []
 
     def forward(x_KBF: Tensor) -> Tensor:
-        if not place.means.mode.is_training:
+        mode = place.means.mode
+        if not (mode.is_training or mode.measuring):
             rate_KF = scale_KF * (var_KF + epsilon).rsqrt()
             return torch.addcmul((shift_KF - mean_KF * rate_KF)[:, None], x_KBF, rate_KF[:, None])
         num_rows = x_KBF.shape[1]
         var, mean = torch.var_mean(x_KBF, 1, correction=0, keepdim=True)
-        mean_KF.lerp_(mean[:, 0], momentum)
-        var_KF.lerp_(var[:, 0] * (num_rows / max(num_rows - 1, 1)), momentum)
+        share = mode.measuring or momentum
+        mean_KF.lerp_(mean[:, 0], share)
+        var_KF.lerp_(var[:, 0] * (num_rows / max(num_rows - 1, 1)), share)
         num_batches.add_(1)
         rstd = var.add_(epsilon).rsqrt_()
         kept[:] = [(x_KBF - mean).mul_(rstd), rstd]
@@ -66,10 +68,12 @@ def _batch_images(module: nn.BatchNorm2d, place: Place) -> Layer:
     kept: list[Tensor] = []
 
     def forward(x: Tensor) -> Tensor:
-        is_training = place.means.mode.is_training
+        mode = place.means.mode
+        is_training = mode.is_training or mode.measuring > 0
         flat = [each.reshape(-1) for each in (scale, shift, mean, var)]
         y: Tensor
-        y, *saved = aten.native_batch_norm(x, *flat, is_training, momentum, epsilon)
+        share = mode.measuring or momentum
+        y, *saved = aten.native_batch_norm(x, *flat, is_training, share, epsilon)
         if is_training:
             kept[:] = [x, flat[0], flat[2], flat[3], *saved]
             mean.copy_(flat[2].view_as(mean))
@@ -89,26 +93,43 @@ def _batch_images(module: nn.BatchNorm2d, place: Place) -> Layer:
     return Layer(forward, backward)
 
 
-def _layer_rows(module: nn.LayerNorm, place: Place) -> Layer:
-    """Layer norm of rows [K, B, F] (Ba et al., 2016)."""
+def _layer_rows(module: nn.LayerNorm | nn.GroupNorm, place: Place, num_groups: int = 1) -> Layer:
+    """Layer norm of rows [K, B, F] (Ba et al., 2016), of each group of features by itself."""
     scale_KF, scale_grad_KF = place.means.weights.pair(f"{place.name}.weight")
     shift_KF, shift_grad_KF = place.means.weights.pair(f"{place.name}.bias")
-    shape, epsilon = list(module.normalized_shape), module.eps
+    shape, epsilon = [scale_KF.shape[1] // num_groups], module.eps
     kept: list[Tensor] = []
 
     def forward(x_KBF: Tensor) -> Tensor:
-        unit_KBF, mean, rstd = aten.native_layer_norm(x_KBF, shape, None, None, epsilon)
-        kept[:] = [x_KBF, unit_KBF, mean, rstd]
+        grouped = x_KBF.unflatten(2, (num_groups, -1))
+        unit, mean, rstd = aten.native_layer_norm(grouped, shape, None, None, epsilon)
+        unit_KBF = unit.flatten(2)
+        kept[:] = [grouped, unit_KBF, mean, rstd]
         return torch.addcmul(shift_KF[:, None], unit_KBF, scale_KF[:, None])
 
     def backward(g_KBF: Tensor) -> Tensor:
-        x_KBF, unit_KBF, mean, rstd = kept
+        grouped, unit_KBF, mean, rstd = kept
         torch.sum(g_KBF, 1, out=shift_grad_KF)
         torch.sum(g_KBF * unit_KBF, 1, out=scale_grad_KF)
-        scaled = (g_KBF * scale_KF[:, None]).contiguous()
+        scaled = (g_KBF * scale_KF[:, None]).contiguous().view_as(grouped)
         back = aten.native_layer_norm_backward
-        g_x: Tensor = back(scaled, x_KBF, shape, mean, rstd, None, None, [True, False, False])[0]
-        return g_x
+        g_x: Tensor = back(scaled, grouped, shape, mean, rstd, None, None, [True, False, False])[0]
+        return g_x.flatten(2)
+
+    return Layer(forward, backward)
+
+
+def _group(module: nn.GroupNorm, place: Place) -> Layer:
+    """Group norm of whatever comes: rows [K, B, F] or images."""
+    rows, images = _layer_rows(module, place, module.num_groups), _group_images(module, place)
+    chosen: list[Layer] = []
+
+    def forward(x: Tensor) -> Tensor:
+        chosen[:] = [rows if x.dim() == 3 else images]  # noqa: PLR2004 - [K, B, F]
+        return chosen[0].forward(x)
+
+    def backward(g: Tensor) -> Tensor:
+        return chosen[0].backward(g)
 
     return Layer(forward, backward)
 
@@ -146,5 +167,5 @@ NORMS: dict[type[nn.Module], Callable[[Any, Place], Layer]] = {
     nn.BatchNorm1d: _batch_rows,
     nn.BatchNorm2d: _batch_images,
     nn.LayerNorm: _layer_rows,
-    nn.GroupNorm: _group_images,
+    nn.GroupNorm: _group,
 }

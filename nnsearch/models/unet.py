@@ -11,19 +11,17 @@ from torch import Tensor, nn
 from nnsearch.components import Depth, Unit, Width
 from nnsearch.errors import UsageError
 from nnsearch.models.dropout import Dropout
+from nnsearch.models.images import halved_sides
 from nnsearch.models.layers import (
     Activation,
-    ImageNorm,
     Initialiser,
+    Norm,
     Shape,
     activate,
+    convolution,
     has_bias,
     initialise,
-    normalise_image,
 )
-
-NUM_IMAGE_AXES = 3
-SMALLEST_SIDE = 2
 
 
 class UNet(nn.Module):
@@ -57,7 +55,7 @@ def unet(
     channels: Width = 8,
     depth: Depth = 2,
     activation: Activation = "relu",
-    norm: ImageNorm = "batch",
+    norm: Norm = "batch",
     dropout: Unit = 0.0,
     initialiser: Initialiser = "auto",
 ) -> nn.Module:
@@ -69,7 +67,8 @@ def unet(
     dropped in training. Raises UsageError where the inputs are no images or too small, or the
     outputs are not as many for each pixel.
     """
-    sides = _sides(inputs, depth)
+    hint = "Use 'mlp' or 'linear'."
+    sides = halved_sides(inputs, depth, "unet", hint=hint, rounds_up=False)
     num_pixels = prod(sides[0])
     if outputs % num_pixels:
         message = f"{outputs} outputs are no whole number for each of {num_pixels} pixels."
@@ -78,12 +77,9 @@ def unet(
     def twice(before: int, after: int) -> list[nn.Module]:
         made: list[nn.Module] = []
         for num in (before, after):
-            convolution = nn.Conv2d(num, after, 3, padding=1, bias=has_bias(norm))
-            made += [
-                initialise(convolution, activation, initialiser),
-                *normalise_image(norm, after),
-                activate(activation),
-            ]
+            layer = nn.Conv2d(num, after, 3, padding=1, bias=has_bias(norm))
+            made += convolution(layer, activation=activation, norm=norm, initialiser=initialiser)
+            made.append(activate(activation))
         return made
 
     widths = [channels << level for level in range(depth + 1)]
@@ -102,23 +98,3 @@ def unet(
         ]
     head = initialise(nn.Conv2d(channels, outputs // num_pixels, 1), "none")
     return UNet(downs, ups, head)
-
-
-def _sides(inputs: Shape, depth: int) -> list[tuple[int, int]]:
-    """Height and width of each level."""
-    if len(inputs) != NUM_IMAGE_AXES:
-        raise UsageError(
-            f"the model 'unet' needs images [channels, height, width], not shape {tuple(inputs)}.",
-            "Use 'mlp' or 'linear'.",
-        )
-    sides = [(inputs[1], inputs[2])]
-    for level in range(depth):
-        height, width = sides[-1]
-        if min(height, width) < SMALLEST_SIDE:
-            raise UsageError(
-                f"depth = {depth} of the model 'unet' halves an image of {inputs[1]} x {inputs[2]} "
-                "pixels until nothing is left.",
-                f"Set depth to {level} at the most.",
-            )
-        sides.append((height // 2, width // 2))
-    return sides

@@ -7,8 +7,10 @@ could load and run nothing even if it got past the escaping.
 
 from nnsearch.reports.html_answer import answer
 from nnsearch.reports.html_classes import classes
+from nnsearch.reports.html_confirmation import confirmation
 from nnsearch.reports.html_content import Report
 from nnsearch.reports.html_curves import curves
+from nnsearch.reports.html_front import front
 from nnsearch.reports.html_interpretation import interpretation
 from nnsearch.reports.html_markup import Html, section, stylesheet, tag
 from nnsearch.reports.html_numbers import numbers
@@ -21,6 +23,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 SECTIONS = {
     "answer": "Answer",
     "history": "Search",
+    "confirmation": "The choice",
+    "front": "To choose from",
     "importance": "What mattered",
     "parallel": "Every trial",
     "slices": "Each parameter",
@@ -48,7 +52,7 @@ def page(report: Report) -> str:
     body = tag(
         "body",
         tag("a", "To the answer", href="#answer", class_="skip"),
-        tag("div", _header(report), _navigation(), _main(report), _footer(), class_="page"),
+        tag("div", _header(report), _navigation(report), _main(report), _footer(), class_="page"),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en').text}\n"
 
@@ -58,6 +62,8 @@ def _main(report: Report) -> Html:
         "main",
         answer(report),
         history(report),
+        confirmation(report),
+        front(report),
         importance(report),
         parallel(report),
         slices(report),
@@ -90,8 +96,13 @@ def _header(report: Report) -> Html:
     )
 
 
-def _navigation() -> Html:
-    links = (tag("li", tag("a", text, href=f"#{name}")) for name, text in SECTIONS.items())
+def _navigation(report: Report) -> Html:
+    absent = {
+        "confirmation": report.confirmed is None,
+        "front": not report.objectives,
+    }
+    there = {name: text for name, text in SECTIONS.items() if not absent.get(name)}
+    links = (tag("li", tag("a", text, href=f"#{name}")) for name, text in there.items())
     return tag("nav", tag("ul", *links), aria_label="Sections")
 
 

@@ -86,6 +86,12 @@ def _unfinished(report: Report) -> Iterator[Advice]:
         yield Advice("Go on where it stopped", why, f"nnsearch run {quote(report.study)}")
 
 
+def baseline_of(report: Report) -> str:
+    """The name of the model that is the baseline; "trivial" where the record has none."""
+    named = (each.name for each in report.rivals if each.name.endswith(" baseline"))
+    return next(named, "the trivial baseline").removeprefix("the ").removesuffix(" baseline")
+
+
 def _failures(report: Report) -> Iterator[Advice]:
     failed = [each for each in report.trials if each.state == "failed"]
     if len(failed) > MANY_FAILED * len(report.trials):
@@ -104,10 +110,10 @@ def _against_baseline(report: Report) -> Iterator[Advice]:
     is_worse = (found.high < 0) if is_more_better else (found.low > 0)
     how = "is worse than it" if is_worse else "cannot be told from it"
     why = (
-        f"On the validation rows the winner {how}, and a linear model is smaller, faster and"
-        " easier to explain."
+        f"On the validation rows the winner {how}, and the model '{baseline_of(report)}' is"
+        " smaller, faster and easier to explain."
     )
-    yield Advice("Consider a linear model", why)
+    yield Advice(f"Consider the model '{baseline_of(report)}'", why)
 
 
 def _late_best(report: Report) -> Iterator[Advice]:
@@ -172,7 +178,7 @@ def _few_test_rows(report: Report) -> Iterator[Advice]:
     if high - low > 2 * gain > 0:
         why = (
             f"The interval on {tested.num_rows} rows is wider than what the search gained over the"
-            " linear baseline. Four times the rows halve it."
+            f" {baseline_of(report)} baseline. Four times the rows halve it."
         )
         yield Advice("Get more test rows before you decide on this number", why)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnsearch.reports import html_svg as svg
-from nnsearch.reports.html_advice import Advice, advice
+from nnsearch.reports.html_advice import Advice, advice, baseline_of
 from nnsearch.reports.html_content import Cost, Report, Rival
 from nnsearch.reports.html_markup import Content, Html, figure, joined, pairs, section, table, tag
 from nnsearch.reports.panels import scale
@@ -15,6 +15,7 @@ from nnsearch.reports.tables import duration, number, with_interval
 
 _KIB = 1024.0
 _ROW, _TOP = 34.0, 8.0
+STATES = ("complete", "infeasible", "pruned", "failed", "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,14 @@ def _sure(report: Report) -> Iterator[Content]:
             )
     num_complete = len(report.complete)
     assert report.best is not None  # noqa: S101 - the caller's promise
-    if num_complete > 1:
+    if report.confirmed is not None:
+        first = report.confirmed.candidates[0]
+        yield (
+            f"Trained again on {len(first.values)} fresh seeds it is expected to give"
+            f" {with_interval(first.estimate, (first.low, first.high))} on new rows; in the search"
+            f" it had {number(first.searched)}."
+        )
+    elif num_complete > 1:
         yield (
             f"Its validation value, {number(report.best.value)}, is the best of {num_complete}"
             " and flatters it for that alone: expect what the test rows gave."
@@ -136,7 +144,7 @@ def _measured(report: Report) -> Html:
         for each in values
     ]
     return figure(
-        f"{metric} of the winner and of a linear model",
+        f"{metric} of the winner and of the {baseline_of(report)} baseline",
         svg.svg(label, plot.width, height, *parts),
         note="The line is the 95 % interval; the test value is the one to quote.",
         numbers=table(numbers, caption="What was measured"),
@@ -150,9 +158,12 @@ def _values(report: Report) -> list[Measured]:
         ends = tested.intervals.get(metric)
         found.append(Measured("test", tested.metrics[metric], "dot-a", ends))
     assert report.best is not None  # noqa: S101 - the caller's promise
+    if report.confirmed is not None:
+        first = report.confirmed.candidates[0]
+        found.append(Measured("expected", first.estimate, "dot-a", (first.low, first.high)))
     found.append(Measured("validation", report.best.value, "dot-b"))
     if report.baseline is not None:
-        found.append(Measured("linear, valid.", report.baseline, "dot-c"))
+        found.append(Measured(f"{baseline_of(report)}, valid.", report.baseline, "dot-c"))
     return found
 
 
@@ -183,10 +194,10 @@ def _winner(report: Report) -> dict[str, Content]:
 
 
 def _cost(report: Report) -> dict[str, Content]:
-    cost, counts = report.cost, dict.fromkeys(("complete", "pruned", "failed", "open"), 0)
+    cost, counts = report.cost, dict[str, int]()
     for each in report.trials:
-        counts[each.state] += 1
-    states = ", ".join(f"{each} {state}" for state, each in counts.items() if each)
+        counts[each.state] = counts.get(each.state, 0) + 1
+    states = ", ".join(f"{counts[state]} {state}" for state in STATES if state in counts)
     told: dict[str, Content] = {
         "trials": f"{len(report.trials)} ({states})",
         "epochs": f"{cost.num_epochs:,}",

@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nnsearch.data.checks import Finding
-from nnsearch.events import Epoch, Finished, Scalar, Tested
+from nnsearch.events import Confirmed, Epoch, Finished, Scalar, Tested
 from nnsearch.reports.importance import Importance
 from nnsearch.reports.statistics import Difference
 from nnsearch.study.spec import Objective, Range
@@ -16,7 +16,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial: `state` is complete, pruned, failed or open; `values` the objective by epoch."""
+    """One trial: `state` is complete, infeasible, pruned, failed or open.
+
+    `values` is the objective by epoch, `measured` what other objectives and constraints are about.
+    """
 
     number: int
     state: str
@@ -26,6 +29,8 @@ class Trial:
     params: dict[str, Scalar]
     values: dict[int, float] = field(default_factory=dict)
     error: str = ""
+    measured: dict[str, float] = field(default_factory=dict)
+    breaks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,9 @@ class Cost:
 class Report:
     """Everything on the page. `best` and what belongs to it are None where nothing completed.
 
-    `where` is what commands need beside the study's name, such as ` --mlruns other`.
+    `objectives` are all of them, and `front` are the numbers of the trials that no other beats in
+    all; both are empty where there is one only. `where` is what commands need beside the study's
+    name, such as ` --mlruns other`.
     """
 
     study: str
@@ -197,6 +204,9 @@ class Report:
     export: str = ""
     export_problem: str = ""
     where: str = ""
+    objectives: tuple[Objective, ...] = ()
+    front: tuple[int, ...] = ()
+    confirmed: Confirmed | None = None
 
     @property
     def best_trial(self) -> Trial | None:

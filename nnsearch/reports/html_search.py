@@ -13,10 +13,11 @@ from nnsearch.reports.importance import Weight
 from nnsearch.reports.panels import scale
 from nnsearch.reports.statistics import best_so_far
 from nnsearch.reports.tables import duration, number
+from nnsearch.study.limits import countable, heading
 
 # A chart of more cannot be read, and a page of more does not open on a phone.
 MOST_DOTS, MOST_ROWS = 2000, 500
-_LOOKS = {"complete": "dot-a", "pruned": "dot-pruned"}
+_LOOKS = {"complete": "dot-a", "pruned": "dot-pruned", "infeasible": "dot-b"}
 
 
 def history(report: Report) -> Html:
@@ -27,6 +28,9 @@ def history(report: Report) -> Html:
         ("dot-a", "complete trial"),
         *([("dot-pruned", "pruned trial, at its last epoch")] * any(
             each.state == "pruned" for each in report.trials
+        )),
+        *([("dot-b", "breaks a constraint")] * any(
+            each.state == "infeasible" and each.value is not None for each in report.trials
         )),
         ("dot-best", "the winner"),
     ]  # fmt: skip
@@ -73,10 +77,12 @@ def all_trials(report: Report) -> Html:
             "trial": each.number,
             "state": each.state,
             report.objective.metric: each.value,
+            **{heading(key): countable(key, value) for key, value in each.measured.items()},
             "epochs": each.epochs,
             "time": "" if each.seconds is None else duration(each.seconds),
             **each.params,
             **({"error": each.error} if each.error else {}),
+            **({"breaks": each.breaks} if each.breaks else {}),
         }
         for each in shown
     ]

@@ -6,7 +6,7 @@ many workers there are, nor on which was faster.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,8 +22,9 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from nnsearch.events import Ending, Failed, Finished, Pruned
-from nnsearch.search.ledger import Ledger
+from nnsearch.search.ledger import Ledger, values_of
 from nnsearch.search.window import Window, worth_seeing
+from nnsearch.study.limits import limits_of
 from nnsearch.study.space import sample
 from nnsearch.study.spec import (
     Choice,
@@ -51,10 +52,13 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """A study in memory, and which of the numbers of our trials it knows under which of its own."""
+    """A study in memory, and which of the numbers of our trials it knows under which of its own.
+
+    `objectives` begin with the main one.
+    """
 
     study: Study
-    objective: Objective
+    objectives: tuple[Objective, ...]
     memory: optuna.Study
     storage: Window
     make_sampler: Callable[[int, int], BaseSampler]
@@ -66,12 +70,15 @@ class Asker:
         self.told.append(batch)
         for number in batch:
             ending, known_as = ledger.endings[number], self.numbers[number]
+            trial = Trial(self.memory, self.storage.identity(self.memory, known_as))
+            for name, value in constraints(self.study, ending).items():
+                trial.set_constraint(name, value)
             if isinstance(ending, Finished):
-                self.memory.tell(known_as, ending.value)
+                self.memory.tell(known_as, values_of(ending, self.objectives))
                 continue
             if isinstance(ending, Pruned):
-                trial = Trial(self.memory, self.storage.identity(self.memory, known_as))
-                for epoch, value in sorted(ledger.reports(number, self.objective.key).items()):
+                reports = ledger.reports(number, self.objectives[0].key)
+                for epoch, value in sorted(reports.items()):
                     trial.report(value, epoch)
             self.memory.tell(known_as, state=state_of(ending))
 
@@ -100,7 +107,7 @@ class Asker:
         self.memory.sampler = self.make_sampler(self.study.seed, first)
         if self.study.search.sampler.name in BOUNDED:
             trials = self.storage.every_trial(self.memory)
-            self.storage.shown = worth_seeing(trials, self.objective.direction)
+            self.storage.shown = worth_seeing(trials, *(each.direction for each in self.objectives))
             self.storage.since = len(trials)
         known = dict(ledger.fingerprints)
         drawn: list[TrialSpec] = []
@@ -138,16 +145,23 @@ class Asker:
 
 
 def make_asker(
-    study: Study, objective: Objective, make_sampler: Callable[[int, int], BaseSampler]
+    study: Study,
+    objective: Objective,
+    make_sampler: Callable[[int, int], BaseSampler],
+    *,
+    others: Sequence[Objective] = (),
 ) -> Asker:
-    """An asker that knows of no trial yet."""
+    """An asker that knows of no trial yet; `others` are the objectives beside the main one."""
+    objectives = (objective, *others)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         storage = Window()
         memory = optuna.create_study(
-            direction=objective.direction, pruner=optuna.pruners.NopPruner(), storage=storage
+            directions=[each.direction for each in objectives],
+            pruner=optuna.pruners.NopPruner(),
+            storage=storage,
         )
-    return Asker(study, objective, memory, storage, make_sampler)
+    return Asker(study, objectives, memory, storage, make_sampler)
 
 
 def distributions(study: Study, params: dict[str, object]) -> dict[str, BaseDistribution]:
@@ -165,21 +179,44 @@ def distribution(searched: Range) -> BaseDistribution:
     return CategoricalDistribution(searched.choices)
 
 
-def frozen(study: Study, ledger: Ledger, number: int, key: str) -> FrozenTrial:
-    """An ended trial as Optuna keeps it; `key` names the metric that was reported."""
+def constraints(study: Study, ending: Ending) -> dict[str, float]:
+    """What an ended trial broke and kept, in Optuna's terms, each as a share of its bound.
+
+    Optuna adds up those that are above 0.
+    """
+    excess = {} if isinstance(ending, Failed) else ending.excess
+    limits = {str(each): each for each in limits_of(study)}
+    return {name: limits[name].share(each) for name, each in excess.items()}
+
+
+def broken_share(study: Study, ending: Ending) -> float:
+    """How far a trial is from keeping every constraint, each as a share of its bound."""
+    return sum(max(0.0, each) for each in constraints(study, ending).values())
+
+
+def frozen(
+    study: Study, ledger: Ledger, number: int, objectives: Sequence[Objective]
+) -> FrozenTrial:
+    """An ended trial as Optuna keeps it, with its course where there is one objective only."""
     spec, ending = ledger.specs[number], ledger.endings[number]
     attributes: dict[str, str | int] = {"nnsearch.uid": spec.uid, "nnsearch.seed": spec.seed}
     if spec.replicate_of is not None:
         attributes["nnsearch.replicate_of"] = spec.replicate_of
     if isinstance(ending, Failed):
         attributes["nnsearch.error"] = ending.error
+    if isinstance(ending, Finished):
+        values: tuple[float | None, ...] = values_of(ending, objectives)
+    else:
+        values = (ending.value,) if isinstance(ending, Pruned) else ()
+    is_single = len(objectives) == 1
     return create_trial(
         state=state_of(ending),
-        value=None if isinstance(ending, Failed) else ending.value,
+        values=[each for each in values if each is not None] or None,
         params=spec.params,
         distributions=distributions(study, spec.params),
         user_attrs=attributes,
-        intermediate_values=ledger.reports(number, key),
+        intermediate_values=ledger.reports(number, objectives[0].key) if is_single else {},
+        constraints=constraints(study, ending),
     )
 
 

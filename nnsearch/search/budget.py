@@ -12,22 +12,30 @@ FAILED_IN_A_ROW = 25
 def stop_reason(search: Search, objective: Objective, endings: Sequence[Ending]) -> str:
     """Why no further trial should be trained, as a phrase; empty where the search goes on.
 
-    `endings` are in the order of the trials' numbers.
+    `endings` are in the order of the trials' numbers. A trial that breaks a constraint improves
+    nothing.
     """
-    values = [each.value if isinstance(each, Finished) else None for each in endings]
+    values = [
+        each.value if isinstance(each, Finished) and each.is_feasible else None for each in endings
+    ]
     best, best_at = None, -1
     for index, value in enumerate(values):
         if value is not None and objective.better(value, best):
             best, best_at = value, index
-    if search.target is not None and best is not None:
-        reached = best == search.target or objective.better(best, search.target)
-        if reached:
-            return f"the target {search.target:g} is reached"
+    if reaches(search, objective, best):
+        return f"the target {search.target:g} is reached"
     if search.patience is not None and best is not None:
         without = len(values) - 1 - best_at
         if without >= search.patience:
             return f"{without} trials brought no improvement"
     return ""
+
+
+def reaches(search: Search, objective: Objective, value: float | None) -> bool:
+    """Whether a trial's value is the study's target or better."""
+    if search.target is None or value is None:
+        return False
+    return value == search.target or objective.better(value, search.target)
 
 
 def too_many_failed(endings: Sequence[Ending]) -> str:

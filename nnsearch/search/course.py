@@ -55,15 +55,25 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """The jobs of a ledger that are not over, where their records lie, and who judges their trials.
+
+    Without a `judge` every trial is trained to its end.
+    """
+
+    folder: StudyFolder
+    ledger: Ledger
+    means: Means
+    judge: Judge | None = None
+    jobs: dict[str, Job] = field(default_factory=dict)
+    verdicts: dict[tuple[int, int], bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
-    """One session of a study: its records, its means, and the jobs that are not over."""
+    """One session of a study: what it is after, who draws its trials, and their jobs."""
 
     study: Study
     objective: Objective
-    folder: StudyFolder
-    ledger: Ledger
     asker: Asker
-    judge: Judge
-    means: Means
-    jobs: dict[str, Job] = field(default_factory=dict)
-    verdicts: dict[tuple[int, int], bool] = field(default_factory=dict)
+    work: Work

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from nnsearch import events
-from nnsearch.events import Asked, Ending, Epoch, Event, Finished, Started
+from nnsearch.events import Asked, Ending, Epoch, Event, Failed, Finished, Pruned, Started
+from nnsearch.search.front import front
 from nnsearch.study.folder import StudyFolder, TrialFolder
-from nnsearch.study.spec import Objective, TrialSpec
+from nnsearch.study.spec import COST, Objective, TrialSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +62,38 @@ class Ledger:
             self._over[0] += 1
         return self._over[0]
 
+    def ranking(self, objective: Objective) -> list[Finished]:
+        """The complete trials from the best value to the worst; of equal ones the first first.
+
+        Those that break a constraint are not among them.
+        """
+        # A reversed sort keeps the order of equal values too.
+        is_falling = objective.direction == "maximize"
+        return sorted(self.feasible(), key=_value, reverse=is_falling)
+
     def best(self, objective: Objective) -> Finished | None:
-        """The complete trial of the best value; of equal ones the first."""
-        best: Finished | None = None
-        for number in sorted(self.endings):
-            ending = self.endings[number]
-            if isinstance(ending, Finished) and objective.better(
-                ending.value, None if best is None else best.value
-            ):
-                best = ending
-        return best
+        """The feasible trial of the best value; of equal ones the first."""
+        ranking = self.ranking(objective)
+        return ranking[0] if ranking else None
+
+    def feasible(self) -> list[Finished]:
+        """The complete trials that break no constraint, by number."""
+        complete = (each for each in self.in_order() if isinstance(each, Finished))
+        return [each for each in complete if each.is_feasible]
+
+    def infeasible(self) -> list[Finished | Pruned]:
+        """The trials that break a constraint, by number; some of them were never trained."""
+        ended = (each for each in self.in_order() if not isinstance(each, Failed))
+        return [each for each in ended if not each.is_feasible]
+
+    def front(self, objectives: Sequence[Objective]) -> list[Finished]:
+        """The feasible trials that no other beats in every objective, the best by the first first.
+
+        Of trials that are equal in all of them the first is there.
+        """
+        ranking = self.ranking(objectives[0])
+        points = [values_of(each, objectives) for each in ranking]
+        return [ranking[index] for index in front(points, [o.direction for o in objectives])]
 
     def in_order(self) -> list[Ending]:
         """The endings so far, by number."""
@@ -80,9 +103,25 @@ class Ledger:
         """The value of metric `key` after each epoch of a trial."""
         return {epoch: each.metrics[key] for epoch, each in self.epochs[number].items()}
 
+    def measured(self, number: int) -> dict[str, float]:
+        """What is known of an ended trial: its metrics and costs, or its size alone."""
+        ending, started = self.endings.get(number), self.started.get(number)
+        if isinstance(ending, Finished):
+            return ending.metrics
+        return {} if started is None else {f"{COST}parameters": float(started.num_parameters)}
+
     def folder(self, study: StudyFolder, number: int) -> TrialFolder:
         """Where the files of a trial lie."""
         return study.job(self.jobs[number]).trial(number)
+
+
+def values_of(ending: Finished, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    """A complete trial's value of each objective."""
+    return (ending.value, *(ending.metrics[each.key] for each in objectives[1:]))
+
+
+def _value(ending: Finished) -> float:
+    return ending.value
 
 
 def read_ledger(folder: StudyFolder) -> Ledger:

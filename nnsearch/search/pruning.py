@@ -67,8 +67,9 @@ class Judge:
             self.told.append(number)
             self._report(ledger, number, max(ledger.epochs[number], default=0))
             ending = ledger.endings[number]
-            values = [] if isinstance(ending, Failed) else [ending.value]
-            self.storage.set_trial_state_values(self.ids[number], state_of(ending), values or None)
+            value = None if isinstance(ending, Failed) else ending.value
+            values = None if value is None else [value]
+            self.storage.set_trial_state_values(self.ids[number], state_of(ending), values)
 
 
 def make_judge(pruning: Pruning, objective: Objective, name: str) -> Judge:

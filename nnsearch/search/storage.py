@@ -6,7 +6,8 @@ holds nothing up: what is missing is added later, at the latest when the study e
 """
 
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial
@@ -60,20 +61,24 @@ class Place:
 
 
 @contextmanager
-def projection(study: Study, objective: Objective, place: Place) -> Iterator["Projection"]:
+def projection(
+    study: Study, objective: Objective, place: Place, others: Sequence[Objective] = ()
+) -> Iterator["Projection"]:
     """The study in the storage at `place`, whole when the context is left without an error.
 
+    `others` are the objectives beside the main one.
     Raises StoreError where the storage cannot be opened or written, and IntegrityError where it is
     damaged or holds a study of that name that is not ours.
     """
-    stored = _patiently(lambda: _open(study, objective, place), place)
-    if stored.direction.name.lower() != objective.direction:
-        other = stored.direction.name.lower()
+    objectives = (objective, *others)
+    stored = _patiently(lambda: _open(study, objectives, place), place)
+    directions = [each.name.lower() for each in stored.directions]
+    if directions != [each.direction for each in objectives]:
         raise IntegrityError(
-            f"the Optuna store holds a study '{study.name}' that is to {other}.",
+            f"the Optuna store holds a study '{study.name}' that is to {' and '.join(directions)}.",
             "Give this study another name.",
         )
-    projected = Projection(study, objective, stored, place, _uids(stored))
+    projected = Projection(study, objectives, stored, place, _uids(stored))
     try:
         yield projected
     except BaseException:
@@ -91,7 +96,7 @@ class Projection:
     """
 
     study: Study
-    objective: Objective
+    objectives: tuple[Objective, ...]
     stored: optuna.Study
     place: Place
     uids: list[str]
@@ -157,7 +162,7 @@ class Projection:
             self.uids[:] = _uids(self.stored)  # it may hold what it refused to confirm
         while len(self.uids) in self.ledger.endings:
             number = len(self.uids)
-            self.stored.add_trial(_dated(self.study, self.ledger, number, self.objective.key))
+            self.stored.add_trial(_dated(self.study, self.ledger, number, self.objectives))
             self.uids.append(self.ledger.specs[number].uid)
             crash_point("C5")
 
@@ -201,17 +206,22 @@ def _engine_options(url: str) -> dict[str, Any]:
     return {"pool_pre_ping": True, "connect_args": seconds}
 
 
-def _open(study: Study, objective: Objective, place: Place) -> optuna.Study:
+def _open(study: Study, objectives: Sequence[Objective], place: Place) -> optuna.Study:
     storage = open_storage(place.url, place.journal)
     try:  # first, for a journal keeps every attempt to create what is there
         return optuna.load_study(study_name=study.name, storage=storage)
     except KeyError:
-        return optuna.create_study(
+        created = optuna.create_study(
             study_name=study.name,
             storage=storage,
-            direction=objective.direction,
+            directions=[each.direction for each in objectives],
             load_if_exists=True,
         )
+    if len(objectives) > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            created.set_metric_names([each.key for each in objectives])
+    return created
 
 
 def _patiently(attempt: Callable[[], T], place: Place) -> T:
@@ -250,9 +260,11 @@ def _uids(stored: optuna.Study) -> list[str]:
     return [str(each.user_attrs.get(UID, "")) for each in stored.get_trials(deepcopy=False)]
 
 
-def _dated(study: Study, ledger: Ledger, number: int, key: str) -> FrozenTrial:
+def _dated(
+    study: Study, ledger: Ledger, number: int, objectives: Sequence[Objective]
+) -> FrozenTrial:
     ending = ledger.endings[number]
-    trial = frozen(study, ledger, number, key)
+    trial = frozen(study, ledger, number, objectives)
     started = ledger.started.get(number)
     trial.datetime_start = _local(ending.at if started is None else started.at)
     trial.datetime_complete = _local(ending.at)

@@ -11,6 +11,7 @@ from optuna import Study
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from nnsearch.search.front import front
 from nnsearch.study.spec import Direction
 
 MOST_SEEN, BEST_SEEN = 500, 25
@@ -51,25 +52,38 @@ class Window(InMemoryStorage):
         return self.get_study_id_from_name(study.study_name)
 
 
-def worth_seeing(trials: Sequence[FrozenTrial], direction: Direction) -> list[int]:
+def worth_seeing(trials: Sequence[FrozenTrial], *directions: Direction) -> list[int]:
     """At most 500 of the ended trials, by number, and every trial that is under way.
 
     The 25 best complete ones, and of the others as many as are left, evenly spread from the first
     to the last. Of 250 and more Optuna's TPE takes the best 25 for good ones, which are all there;
     its picture of the others needs a sample, and one that is not better than they are.
+
+    Of several objectives, one direction each, the best are those of the Pareto front, and a trial
+    that breaks a constraint is none of the best.
     """
     ended = [each for each in trials if each.state in {TrialState.COMPLETE, TrialState.PRUNED}]
     running = [each.number for each in trials if each.state == TrialState.RUNNING]
     if len(ended) <= MOST_SEEN:
         return sorted([*running, *(each.number for each in ended)])
-    sign = -1.0 if direction == "maximize" else 1.0
-    complete = [
-        (sign * each.value, each.number)
-        for each in ended
-        if each.state == TrialState.COMPLETE and each.value is not None
-    ]
-    best = {number for _, number in sorted(complete)[:BEST_SEEN]}
+    complete = [each for each in ended if each.state == TrialState.COMPLETE and _is_feasible(each)]
+    best = set(_best(complete, directions))
     others = [each.number for each in ended if each.number not in best]
     room = MOST_SEEN - len(best)
     spread = {others[place * len(others) // room] for place in range(room)}
     return sorted({*running, *best, *spread})
+
+
+def _best(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -> list[int]:
+    """The numbers of the 25 best, or of that many of the front, evenly spread along it."""
+    sign = -1.0 if directions[0] == "maximize" else 1.0
+    ranked = sorted(trials, key=lambda each: (sign * each.values[0], each.number))
+    if len(directions) > 1:
+        kept = front([each.values for each in ranked], directions)
+        room = min(BEST_SEEN, len(kept))
+        ranked = [ranked[kept[place * len(kept) // room]] for place in range(room)]
+    return [each.number for each in ranked[:BEST_SEEN]]
+
+
+def _is_feasible(trial: FrozenTrial) -> bool:
+    return all(each <= 0 for each in trial.constraints.values())

@@ -6,6 +6,7 @@ from typing import Any
 from nnsearch.study.branches import Setting, bind_fixed, bind_space
 from nnsearch.study.frame import (
     TABLES,
+    bind_confirmation,
     bind_search,
     check_grid,
     check_keys,
@@ -38,6 +39,7 @@ def bind(tables: Mapping[str, Any], stem: str, setting: Setting) -> Study:
     spaces = {table: _space(table, tables, setting) for table in COMPONENTS}
     training = _training(tables.get("training", {}), setting)
     search = bind_search(tables.get("search", {}), setting)
+    confirmation = bind_confirmation(tables.get("confirmation", {}), data.split, setting)
     if search.sampler.name == "grid":
         check_grid([*data.transforms, *spaces.values(), training], setting)
     complaints.raise_any()
@@ -50,6 +52,7 @@ def bind(tables: Mapping[str, Any], stem: str, setting: Setting) -> Study:
         training=training,
         transforms=data.transforms,
         search=search,
+        confirmation=confirmation,
         allow_code=setting.allow_code,
         allow_leaky=data.allow_leaky,
         description=keys["description"],

@@ -59,9 +59,16 @@ CODES = {
     "E404": "the split's column is missing or not used",
     "E405": "neither trials nor timeout",
     "E406": "a timeout that is no time",
-    "E407": "several objectives",
+    "E407": "objectives that cannot be searched together",
     "E408": "a metric that the task does not have",
     "E409": "several tables of sources or transforms, and none is chosen",
+    "E411": "a constraint that cannot be read",
+    "E412": "an objective or a constraint on a cost that is not known",
+    "E413": "constraints that do not go together",
+    "E420": "a model that does not take the data",
+    "E414": "several objectives with a pruner",
+    # Files
+    "E501": "a file of weights to start from that there is not, or that may not be read",
 }
 
 MAX_INTEGER = 2**53
@@ -101,6 +108,10 @@ class Complaints:
         """Note a problem after which nothing more can be read, and raise."""
         self.add(code, at, message, hint)
         raise StudyError([each for _, each in self.found])
+
+    def where(self, at: At) -> str:
+        """The file and line of the key at `at`, or of the nearest table around it."""
+        return self._place(at)[1]
 
     def _place(self, at: At) -> tuple[int, str]:
         for length in range(len(at), 0, -1):

@@ -12,6 +12,8 @@ from nnsearch.study.spec import Choice, Component, IntRange, Range, Space, Study
 # looked for, and where they are trained.
 NOT_COMPARED = ("name", "description", "data.allow_leaky", "allow_code")
 SEARCH_COMPARED = ("search.objective", "search.direction")
+# These came later: where there are none, they are as if they were not there.
+SEARCH_COMPARED_IF_ANY = ("search.objectives", "search.constraints")
 TRAINING_NOT_COMPARED = ("training.device", "training.checkpoint_seconds", "training.fuse")
 
 # The tables of components, and the kind that each holds.
@@ -26,7 +28,7 @@ KINDS = {
 
 def to_json(study: Study) -> dict[str, Any]:
     """The resolved study as JSON values, laid out as its file is, defaults included."""
-    search = asdict(study.search)
+    search = {key: _listed(each) for key, each in asdict(study.search).items()}
     sampler, pruner = study.search.sampler, study.search.pruner
     search.update({"sampler": sampler.name, sampler.name: _plain(sampler.options)})
     search.update({"pruner": pruner.name, pruner.name: _plain(pruner.options)})
@@ -49,6 +51,7 @@ def to_json(study: Study) -> dict[str, Any]:
         **{space.path: _space(space) for space in spaces},
         "training": _plain(study.training.alternatives["recipe"]),
         "search": search,
+        "confirmation": asdict(study.confirmation),
     }
 
 
@@ -59,7 +62,7 @@ def fingerprint(study: Study) -> str:
 
 def comparable(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """What the fingerprint is taken of, flat: dotted path -> value, of a study of `to_json`."""
-    return {path: value for path, value in _flat(resolved, "") if _is_compared(path)}
+    return {path: value for path, value in _flat(resolved, "") if _is_compared(path, value)}
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -78,7 +81,11 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _is_compared(path: str) -> bool:
+def _is_compared(path: str, value: object) -> bool:
+    if path in SEARCH_COMPARED_IF_ANY:
+        return bool(value)
+    if path.startswith("confirmation."):
+        return False
     if path.startswith("search."):
         return path in SEARCH_COMPARED
     return path not in NOT_COMPARED and path not in TRAINING_NOT_COMPARED

@@ -14,6 +14,9 @@ from nnsearch.crashes import crash_point
 # Files of these kinds are written whole and never changed: whoever copies a study may link them.
 NEVER_CHANGED = (".pt", ".npz")
 
+# The state dict in an export's folder, from which trials of another study may begin.
+EXPORTED_WEIGHTS = "weights.pt"
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -65,6 +68,16 @@ class StudyFolder:
     def result(self) -> Path:
         """The chosen trial, its look at the test split, and where it was exported."""
         return self.root / "result.json"
+
+    @property
+    def confirmed(self) -> Path:
+        """How the winner was chosen among the best trials."""
+        return self.root / "confirmation.json"
+
+    @property
+    def confirmation(self) -> "StudyFolder":
+        """The trainings of the best trials on fresh seeds, kept like trials of a study."""
+        return StudyFolder(self.root / "confirmation")
 
     @property
     def looks(self) -> Path:
@@ -173,6 +186,11 @@ class JobFolder:
         return self.root / "events.jsonl"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that works on the job, for as long as it lives."""
+        return self.root / "job.lock"
+
+    @property
     def verdicts(self) -> Path:
         """The pruner's answers to this job's rungs, appended by the driver."""
         return self.root / "verdicts.jsonl"
@@ -210,6 +228,15 @@ class TrialFolder:
     def predictions(self) -> Path:
         """`predictions` [N, P] and `targets` [N] of the validation split, npz."""
         return self.root / "predictions.npz"
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder lies where a study keeps its exports."""
+    parents = folder.parents
+    if len(parents) <= 3:  # noqa: PLR2004 - exports, study, studies, home
+        return False
+    exports, studies = StudyFolder(parents[1]).exports, Home(parents[3]).studies
+    return parents[0] == exports and parents[2] == studies
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> str:

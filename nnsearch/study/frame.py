@@ -14,13 +14,23 @@ from nnsearch import components
 from nnsearch.components import Count
 from nnsearch.study.branches import Setting, as_table, bind_component
 from nnsearch.study.complaints import At, Spot, dotted, quote, show, subject
+from nnsearch.study.goals import bind_goals
 from nnsearch.study.ranges import check_literal
-from nnsearch.study.spec import Choice, Direction, IntRange, Range, Search, Space, Split
+from nnsearch.study.spec import (
+    Choice,
+    Confirmation,
+    Direction,
+    IntRange,
+    Range,
+    Search,
+    Space,
+    Split,
+)
 
 Portion = Annotated[float, Gt(0), Lt(1)]
 Seed = Annotated[int, Ge(0)]
 
-TABLES = ("data", "task", "model", "optimizer", "schedule", "training", "search")
+TABLES = ("data", "task", "model", "optimizer", "schedule", "training", "search", "confirmation")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 MAX_GRID = 100_000
@@ -62,8 +72,16 @@ def search_keys(
     alike: Count = 4,
     objective: str = "",
     direction: Direction | None = None,
+    objectives: tuple[str, ...] = (),
+    constraints: tuple[str, ...] = (),
 ) -> None:
     """The keys of [search]."""
+
+
+def confirmation_keys(
+    *, trials: Annotated[int, Ge(0)] = 5, seeds: Annotated[int, Ge(0)] = 5, resample: bool = False
+) -> None:
+    """The keys of [confirmation]."""
 
 
 def check_keys(
@@ -126,7 +144,8 @@ def bind_search(table: object, setting: Setting) -> Search:
     given = dict(as_table(table, at, setting) or {})
     if isinstance(given.get("objective"), list):
         message = f"{subject((*at, 'objective'))} = {show(given.pop('objective'))}"
-        complaints.add("E407", (*at, "objective"), f"{message}: there can be one objective only.")
+        hint = "Write objectives = [...] for two or three."
+        complaints.add("E407", (*at, "objective"), f"{message}: that is a list.", hint)
     chosen = [given.get("sampler", "tpe"), given.get("pruner", "none")]
     checked = check_keys(
         search_keys, given, at=at, setting=setting, tables=[str(name) for name in chosen]
@@ -134,6 +153,7 @@ def bind_search(table: object, setting: Setting) -> Search:
     if given.get("trials") is None and given.get("timeout") is None:
         message = "[search] has neither trials nor timeout, so that it would never end."
         complaints.add("E405", at, message, "Give trials, timeout or both.")
+    checked |= bind_goals(checked, at, setting)
     for kind, key in (("samplers", "sampler"), ("pruners", "pruner")):
         name = checked[key]
         own = given.get(name, {}) if isinstance(name, str) else {}
@@ -143,6 +163,24 @@ def bind_search(table: object, setting: Setting) -> Search:
     for key in ("timeout", "stall_timeout"):
         checked[key] = _seconds(checked[key], (*at, key), setting)
     return Search(**checked)
+
+
+def bind_confirmation(table: object, split: Split, setting: Setting) -> Confirmation:
+    """How the winner is chosen among the best trials."""
+    at = ("confirmation",)
+    given = as_table(table, at, setting)
+    if given is None:
+        return Confirmation()
+    confirmation = Confirmation(**check_keys(confirmation_keys, given, at=at, setting=setting))
+    if confirmation.seeds == 1:
+        message = "[confirmation] seeds = 1: one training says nothing of how seeds differ."
+        hint = "Give 2 or more, or 0 for no confirmation."
+        setting.complaints.add("E420", (*at, "seeds"), message, hint)
+    if confirmation.resample and split.by == "time":
+        message = "[confirmation] resample: rows that are split by time cannot be divided anew."
+        hint = "Take it out: fresh seeds remain."
+        setting.complaints.add("E421", (*at, "resample"), message, hint)
+    return confirmation
 
 
 def _seconds(timeout: float | str | None, at: At, setting: Setting) -> float | None:

@@ -11,7 +11,14 @@ from nnsearch import components
 from nnsearch.components import Option
 from nnsearch.study.bind import COMPONENTS
 from nnsearch.study.complaints import MAX_INTEGER
-from nnsearch.study.frame import NAME, data_keys, search_keys, split_keys, study_keys
+from nnsearch.study.frame import (
+    NAME,
+    confirmation_keys,
+    data_keys,
+    search_keys,
+    split_keys,
+    study_keys,
+)
 from nnsearch.study.ranges import MAX_CHOICES
 
 Schema = dict[str, Any]
@@ -25,10 +32,15 @@ def json_schema() -> Schema:
     keys = _keys(study_keys)
     keys["name"]["pattern"] = f"^{NAME.pattern}$"
     tables = {table: _chosen(kind) for table, (kind, _) in COMPONENTS.items()}
+    own = {
+        "training": _training(),
+        "search": _search(),
+        "confirmation": _table(_keys(confirmation_keys)),
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "nnsearch study",
-        **_table({**keys, "data": _data(), **tables, "training": _training(), "search": _search()}),
+        **_table({**keys, "data": _data(), **tables, **own}),
         "required": ["data", "task", "model", "search"],
         "$defs": {"range": _range()},
     }

@@ -14,6 +14,7 @@ from nnsearch.study.complaints import Complaints
 from nnsearch.study.locate import locate
 from nnsearch.study.overrides import MAX_DEPTH, override
 from nnsearch.study.spec import Study
+from nnsearch.study.starts import pin
 
 MAX_BYTES = 1_000_000
 # tomllib needs the square of the parts of a key, so that a key of thousands would take minutes
@@ -31,7 +32,7 @@ def load_study(path: Path, *, overrides: Sequence[str] = (), allow_code: bool = 
     tables = _parse(text, complaints)
     complaints = Complaints(str(path), locate(text), {}, [])
     changed = override(tables, overrides, complaints)
-    return bind(changed, path.stem, Setting(path.parent, allow_code, complaints))
+    return pin(bind(changed, path.stem, Setting(path.parent, allow_code, complaints)), complaints)
 
 
 def read_tables(path: Path) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nnsearch.study.limits import Limit, limit_of
 from nnsearch.study.ranges import KINDS
 from nnsearch.study.spec import (
     Choice,
     Component,
+    Confirmation,
     FloatRange,
     IntRange,
     Objective,
@@ -27,6 +29,7 @@ def recorded_study(record: Mapping[str, Any]) -> Study:
     data, search = resolved["data"], dict(resolved["search"])
     for key in ("sampler", "pruner"):
         search[key] = Component(search[key], _options(search.pop(search[key])))
+    search = {key: tuple(each) if isinstance(each, list) else each for key, each in search.items()}
     return Study(
         name=resolved["name"],
         seed=resolved["seed"],
@@ -43,6 +46,7 @@ def recorded_study(record: Mapping[str, Any]) -> Study:
             for name in data["transforms"]
         ),
         search=Search(**search),
+        confirmation=Confirmation(**resolved.get("confirmation", {"trials": 0})),
         allow_code=resolved["allow_code"],
         allow_leaky=data["allow_leaky"],
         description=resolved["description"],
@@ -50,8 +54,19 @@ def recorded_study(record: Mapping[str, Any]) -> Study:
 
 
 def recorded_objective(record: Mapping[str, Any]) -> Objective:
-    """The objective of a `study.json`."""
+    """The objective of a `study.json`; of several the main one."""
     return Objective(**record["objective"])
+
+
+def recorded_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:
+    """All objectives of a `study.json`, the main one first."""
+    others = (Objective(**each) for each in record.get("other_objectives", ()))
+    return (recorded_objective(record), *others)
+
+
+def recorded_limits(record: Mapping[str, Any]) -> tuple[Limit, ...]:
+    """The constraints of a `study.json`."""
+    return tuple(map(limit_of, record["study"]["search"].get("constraints", ())))
 
 
 def _space(path: str, table: Mapping[str, Any]) -> Space:

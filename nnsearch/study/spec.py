@@ -12,6 +12,9 @@ from nnsearch.errors import UsageError
 Literals = bool | int | float | str | tuple[int | float | str, ...]
 Direction = Literal["maximize", "minimize"]
 
+# Before the names of what a trial costs, as `valid/` stands before the metrics of a task.
+COST = "cost/"
+
 
 @dataclass(frozen=True, slots=True)
 class FloatRange:
@@ -121,6 +124,26 @@ class Search:
     alike: int = 4
     objective: str = ""
     direction: Direction | None = None
+    objectives: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """How the winner is chosen: the best `trials` are trained anew on `seeds` fresh seeds each.
+
+    With `resample` each seed has a division of train and valid of its own. Of no trial or no seed
+    there is no confirmation, and the best trial of the search is the winner.
+    """
+
+    trials: int = 5
+    seeds: int = 5
+    resample: bool = False
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is one."""
+        return bool(self.trials and self.seeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +162,7 @@ class Study:
     training: Space
     transforms: tuple[Space, ...]
     search: Search
+    confirmation: Confirmation = Confirmation()
     allow_code: bool = False
     allow_leaky: bool = False
     description: str = ""
@@ -155,7 +179,10 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What the search improves: a metric of the validation split, such as `accuracy`."""
+    """What the search improves: a metric of the validation split, such as `accuracy`.
+
+    Or, beside such a one, a cost, such as `cost/latency`.
+    """
 
     metric: str
     direction: Direction
@@ -163,7 +190,12 @@ class Objective:
     @property
     def key(self) -> str:
         """The metric's name in events and in MLflow."""
-        return f"valid/{self.metric}"
+        return self.metric if self.metric.startswith(COST) else f"valid/{self.metric}"
+
+    @property
+    def label(self) -> str:
+        """Its name for a person."""
+        return self.metric.removeprefix(COST)
 
     def better(self, value: float, than: float | None) -> bool:
         """Whether `value` beats `than`; anything beats None."""

@@ -98,7 +98,7 @@ def _less_defaults(
 
 def _less(options: Mapping[str, Any], kind: type, name: str = "") -> Tables:
     """The fields that are not at the default of their dataclass, in a table `name` where given."""
-    defaults = {each.name: each.default for each in fields(kind)}
+    defaults = {each.name: _plain(each.default) for each in fields(kind)}
     changed = {
         key: each
         for key, each in options.items()

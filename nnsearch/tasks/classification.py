@@ -34,6 +34,7 @@ DIRECTIONS: dict[str, Direction] = {
 OF_MANY_CLASSES: dict[str, Direction] = {f"top_{TOP}_accuracy": "maximize"}
 
 Weighing = Literal["none", "balanced", "effective"]
+Resampling = Literal["none", "over", "under"]
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -45,6 +46,7 @@ def classification(
     class_weights: Weighing = "none",
     effective_beta: Unit = 0.999,
     focal_gamma: NonNegative = 0.0,
+    resample: Resampling = "none",
 ) -> Task:
     """Cross-entropy on class indices [N]; the predictions are the classes' probabilities.
 
@@ -53,7 +55,12 @@ def classification(
     alike and the mean weight of the training split is 1. "effective" is milder: n rows of a class
     count as (1 - beta^n) / (1 - beta) (Cui et al., Class-Balanced Loss, 2019). With `focal_gamma`
     the loss of an example is multiplied by (1 - the true class's probability) to that power, so
-    that the hard ones count more (Lin et al., Focal Loss, 2017). Raises DataError where the
+    that the hard ones count more (Lin et al., Focal Loss, 2017).
+
+    `resample` makes the classes of the training split equally frequent: "over" repeats rows of the
+    others until they are as many as the largest class, "under" draws as many of each as the
+    smallest has. No other split changes, and weights are worked out after it. As with weights, the
+    probabilities are then those of classes that are equally frequent. Raises DataError where the
     training split has a single class or lacks one below its highest; `encode` where a split has a
     class above it.
     """
@@ -61,6 +68,8 @@ def classification(
     problems = _missing(counts)
     if problems:
         raise DataError(problems)
+    rows = None if resample == "none" else resampled(targets, resample)
+    counts = counts if rows is None else np.bincount(targets[rows])
     weights = torch.from_numpy(_weights(counts, effective_beta, class_weights)).float()
     is_weighted = class_weights != "none"
 
@@ -88,7 +97,25 @@ def classification(
         directions=DIRECTIONS | OF_MANY_CLASSES if has_top else DIRECTIONS,
         slopes=None if focal_gamma else _slopes(weights, label_smoothing),
         metrics_many=class_metrics_many,
+        rows=rows,
     )
+
+
+def resampled(targets: Rows, how: Literal["over", "under"]) -> Rows:
+    """Rows, ascending and with repeats, of which each class has the same number.
+
+    What is drawn depends on the targets alone: "over" takes each row of a class equally often but
+    for a rest that is drawn, "under" draws without repeats.
+    """
+    generator = np.random.default_rng(0)
+    counts = np.bincount(targets)
+    size = int(counts.max() if how == "over" else counts.min())
+    chosen = []
+    for index, count in enumerate(counts.tolist()):
+        own = np.flatnonzero(targets == index)
+        whole, rest = divmod(size, count)
+        chosen += [np.repeat(own, whole), generator.choice(own, rest, replace=False)]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
 def _slopes(weights: Tensor, smoothing: float) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -3,7 +3,7 @@
 Shapes: N examples, B of a batch, D numbers of a picture laid flat, C classes, H hidden features.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 Features = Callable[[Array], npt.NDArray[Any]]
 
 DIRECTIONS: dict[str, Direction] = {"frechet": "minimize", "variety": "maximize"}
+OF_CLASSES: dict[str, Direction] = {"class_frechet": "minimize", "agreement": "maximize"}
 # Of the classifier by whose features pictures are judged.
 NUM_HIDDEN, NUM_STEPS, MOST_PICTURES, SEED = 32, 300, 5000, 0
 # How many epochs' pictures are kept: those of the first, second, fourth, eighth ...
@@ -57,19 +58,24 @@ class Album(nn.Module):
         return outputs
 
     def draw(self, outputs: Tensor) -> Tensor:
-        """Outputs [B, 1 + D] as pictures [B, D] in the units of the data."""
+        """A model's outputs as pictures [B, D] in the units of the data, without their classes."""
         drawn: Tensor = self.decode[0](outputs.cpu())
-        return drawn
+        return drawn[:, -self.pages.shape[2] :]
 
 
 class Picture(nn.Module):
-    """Standardised numbers [B, 1 + D] as pictures [B, D] in the units of the data."""
+    """Standardised numbers as pictures [B, D] in the units of the data.
+
+    They stand behind a loss, [B, 1 + D], or behind the losses of K classes and the class that is
+    drawn, [B, 2 + K + D]; then the class comes first in what is returned, [B, 1 + D].
+    """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, pictures: Floats, num_channels: int) -> None:
+    def __init__(self, pictures: Floats, num_channels: int, num_classes: int = 0) -> None:
         super().__init__()
+        self.num_classes = num_classes
         of_channel = pictures.reshape(len(pictures), num_channels, -1)
         num_pixels = of_channel.shape[2]
         mean, deviation = of_channel.mean((0, 2)), of_channel.std((0, 2))
@@ -80,11 +86,15 @@ class Picture(nn.Module):
         self.low, self.high = float(pictures.min()), float(pictures.max())
 
     def forward(self, outputs: Tensor) -> Tensor:
-        """[B, 1 + D] to [B, D], within the values that training saw."""
-        return (outputs[:, 1:] * self.deviation + self.mean).clamp(self.low, self.high)
+        """A model's outputs as pictures, within the values that training saw."""
+        start = 2 + self.num_classes if self.num_classes else 1
+        drawn = (outputs[:, start:] * self.deviation + self.mean).clamp(self.low, self.high)
+        if not self.num_classes:
+            return drawn
+        return torch.cat([outputs[:, start - 1 : start], drawn], dim=1)
 
 
-def generation(targets: Pictures, *, channels: int = 1) -> Task:
+def generation(targets: Pictures, *, channels: int = 1, conditional: bool = False) -> Task:
     """Pictures drawn from noise, after the images of the training split; their classes only judge.
 
     A model of this task puts out its own loss, and, when it does not train, a picture, in the
@@ -95,6 +105,11 @@ def generation(targets: Pictures, *, channels: int = 1) -> Task:
     the classifier as the real ones do, in mean and covariance; the distance of two splits of real
     images is what can be reached. "variety" is the number of classes that are drawn, as the
     exponential of their entropy.
+
+    If `conditional`, pictures are drawn of a class each, one after the other, and the model is told
+    which: "agreement" is the share of them that the classifier takes for that class, and
+    "class_frechet" the mean over the classes of the distance between drawn and real images of
+    one class, with covariances that are 0 off the diagonal, for a class may have few images.
     """
     pictures = np.asarray(targets[:, 1:], np.float64)
     classes = np.asarray(targets[:, 0], np.int64)
@@ -103,20 +118,29 @@ def generation(targets: Pictures, *, channels: int = 1) -> Task:
     num_classes = int(classes.max()) + 1
 
     def metrics(predictions: Array, raw: Array) -> dict[str, float]:
-        drawn, real = np.asarray(predictions), np.asarray(raw)[:, 1:]
+        drawn, real = np.asarray(predictions)[:, -pictures.shape[1] :], np.asarray(raw)[:, 1:]
         shares = np.bincount(classify(drawn), minlength=num_classes) / len(drawn)
         entropy = -(shares * np.log(np.maximum(shares, 1e-12))).sum()
         distance = frechet(features(drawn), features(real)) / spread
-        return {"frechet": distance, "variety": float(np.exp(entropy))}
+        found = {"frechet": distance, "variety": float(np.exp(entropy))}
+        if conditional:
+            wanted = np.asarray(predictions)[:, 0].astype(np.int64)
+            found["agreement"] = float((classify(drawn) == wanted).mean())
+            by_class = [
+                (features(drawn[wanted == each]), features(real[np.asarray(raw)[:, 0] == each]))
+                for each in range(num_classes)
+            ]
+            found["class_frechet"] = mean_distance(by_class) / spread
+        return found
 
-    decode = Picture(pictures, channels)
+    decode = Picture(pictures, channels, num_classes if conditional else 0)
     return Task(
-        outputs=pictures.shape[1],
-        encode=lambda raw: torch.zeros(len(raw)),
-        losses=lambda outputs, _: outputs[..., 0],
+        outputs=pictures.shape[1] + (num_classes if conditional else 0),
+        encode=_classes if conditional else lambda raw: torch.zeros(len(raw)),
+        losses=_of_class if conditional else lambda outputs, _: outputs[..., 0],
         decode=decode,
         metrics=metrics,
-        directions=DIRECTIONS,
+        directions=DIRECTIONS | OF_CLASSES if conditional else DIRECTIONS,
         around=lambda model: Album(model, decode, pictures.shape[1]),
         baseline="independent",
         show=_show,
@@ -172,6 +196,37 @@ def frechet(first: Floats, second: Floats) -> float:
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     mixed = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other @ root), 0)).sum()
     return float(means @ means + np.trace(one) + np.trace(other) - 2 * mixed)
+
+
+def mean_distance(by_class: Sequence[tuple[Array, Array]]) -> float:
+    """The mean of the squared Fréchet distances of pairs of rows [N, C] and [M, C].
+
+    Features are taken to be independent of each other. A pair of which one has fewer than two rows
+    is left out; without any the distance is 0.
+    """
+    found = [
+        float(
+            np.square(one.mean(0) - other.mean(0)).sum()
+            + np.square(one.std(0) - other.std(0)).sum()
+        )
+        for one, other in (
+            (np.asarray(first, np.float64), np.asarray(second, np.float64))
+            for first, second in by_class
+        )
+        if min(len(one), len(other)) > 1
+    ]
+    return sum(found) / max(len(found), 1)
+
+
+def _classes(raw: Array) -> Tensor:
+    return torch.from_numpy(np.asarray(raw)[:, 0].astype(np.int64))
+
+
+def _of_class(outputs: Tensor, classes: Tensor) -> Tensor:
+    """The loss that does not depend on the real image's class, and that of its class."""
+    wanted = classes.expand(outputs.shape[:-1])[..., None] + 1
+    losses: Tensor = outputs[..., 0] + outputs.gather(-1, wanted)[..., 0]
+    return losses
 
 
 def _show(model: nn.Module, inputs: Tensor, targets: Array) -> dict[str, Array]:

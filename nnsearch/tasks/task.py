@@ -61,6 +61,7 @@ class Task(NamedTuple):
     own to learn or to settle; such trials are trained alone. `baseline` is the model that a search
     is compared with. `show` takes a trained model, the validation split's inputs and its raw
     targets to images [M, ..., H, W] for a person to look at, by the name of each row of them.
+    `rows` are those of the training split to train on, where that is not each of them once.
     """
 
     outputs: int
@@ -74,6 +75,7 @@ class Task(NamedTuple):
     around: Callable[[nn.Module], nn.Module] | None = None
     baseline: str = "linear"
     show: Callable[[nn.Module, Tensor, Array], dict[str, Array]] | None = None
+    rows: npt.NDArray[np.int64] | None = None
 
 
 @runtime_checkable

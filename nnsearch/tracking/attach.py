@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+from nnsearch.study.folder import sha256_of
 from nnsearch.tracking.store import import_mlflow
+
+TAG = "nnsearch.attached"
 
 
 def attach(path: Path, *, uri: str, experiment: str, study_uid: str) -> bool:
     """Add the file to the artifacts of the study's own run; one of the same name is replaced.
 
-    False where there is no such run. Raises what MLflow raises where its store is gone or locked.
+    What was attached last is noted in a tag and is not sent again. False where there is no such
+    run. Raises what MLflow raises where its store is gone or locked.
     """
     import_mlflow()
     from mlflow import MlflowClient
@@ -21,6 +25,9 @@ def attach(path: Path, *, uri: str, experiment: str, study_uid: str) -> bool:
     # thousands of runs below it.
     query = f"tags.`nnsearch.study_uid` = '{study_uid}' AND tags.`nnsearch.tested_at` LIKE '%'"
     runs = client.search_runs([found.experiment_id], query, max_results=1)
+    note = f"{path.name} {sha256_of(path)}"
     for run in runs:
-        client.log_artifact(run.info.run_id, str(path))
+        if run.data.tags.get(TAG) != note:
+            client.log_artifact(run.info.run_id, str(path))
+            client.set_tag(run.info.run_id, TAG, note)
     return bool(runs)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 
-from nnsearch.events import Asked, Event, Failed, Finished, Pruned, Scalar, Started
+from nnsearch.events import Asked, Confirming, Event, Failed, Finished, Pruned, Scalar, Started
+from nnsearch.study.limits import exceeded
 from nnsearch.study.spec import Objective
 
 MAX_PARAMS = 4
@@ -41,12 +42,15 @@ class Tally:
     since: float | None = None
     best: float | None = None
     best_trial: int = -1
+    confirming: Confirming | None = None
 
 
 def count(tally: Tally, event: Event, goal: Goal) -> Tally:
     """The tally after an event; one that comes again changes nothing."""
     if isinstance(event, Asked):
         tally.params.setdefault(event.trial, event.params)
+    elif isinstance(event, Confirming):
+        return replace(tally, confirming=event)
     elif isinstance(event, Started) and event.trial not in tally.ended:
         since = event.at if tally.since is None and event.at >= goal.began else tally.since
         return replace(tally, running=tally.running | {event.trial}, since=since)
@@ -59,13 +63,20 @@ def count(tally: Tally, event: Event, goal: Goal) -> Tally:
             num_failed=tally.num_failed + isinstance(event, Failed),
             num_before=tally.num_before + (event.at < goal.began),
         )
-        if isinstance(event, Finished) and goal.objective.better(event.value, tally.best):
+        if isinstance(event, Finished) and _is_better(event, tally, goal):
             return replace(tally, best=event.value, best_trial=event.trial)
     return tally
 
 
+def _is_better(event: Finished, tally: Tally, goal: Goal) -> bool:
+    return event.is_feasible and goal.objective.better(event.value, tally.best)
+
+
 def how_far(tally: Tally, goal: Goal, now: float) -> str:
     """Such as `12 of 40 done, 2 running, 3 pruned, 31.2 trials/min, 0:54 left`."""
+    if tally.confirming is not None:
+        done = f"{tally.confirming.num_done} of {tally.confirming.num_asked}"
+        return f"choosing the winner: {done} trainings of the best on fresh seeds done"
     num_ended = len(tally.ended)
     seconds = now - (goal.began if tally.since is None else tally.since)
     parts = [f"{num_ended} of {goal.num_trials} done" if goal.num_trials else f"{num_ended} done"]
@@ -122,6 +133,12 @@ def _lines(
         nonlocal tally, told_at
         before, tally = tally, count(tally, event, goal)
         is_old = tally.num_before > before.num_before
+        if isinstance(event, Confirming) and (
+            event.num_done == event.num_asked or clock() - told_at >= LINE_SECONDS
+        ):
+            told_at = clock()
+            stream.write(how_far(tally, goal, told_at) + "\n")
+            stream.flush()
         if len(tally.ended) == len(before.ended) or is_old:
             return
         # A line a second is enough to follow; a failure or a new best is worth one of its own.
@@ -170,8 +187,11 @@ def _bar(
 
 def _told(event: Event, goal: Goal) -> str:
     if isinstance(event, Finished):
-        return f"trial {event.trial}: {goal.objective.key} {_short(event.value)}"
+        told = f"trial {event.trial}: {goal.objective.key} {_short(event.value)}"
+        return told if event.is_feasible else f"{told}, breaks {exceeded(event.excess)}"
     if isinstance(event, Pruned):
+        if not event.is_feasible:
+            return f"trial {event.trial}: not trained, breaks {exceeded(event.excess)}"
         return f"trial {event.trial}: pruned after epoch {event.epoch}"
     return f"trial {event.trial}: failed: {event.error}" if isinstance(event, Failed) else ""
 

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nnsearch.events import Event, Tested
-from nnsearch.tracking.runs import Subject, close_parent, interrupt_run, write_tested, write_trial
+from nnsearch.events import Confirmed, Confirming, Event, Tested
+from nnsearch.tracking.runs import Subject, close_parent, interrupt_run, write_trial
 from nnsearch.tracking.store import PARENT, Store, import_mlflow, shown
+from nnsearch.tracking.study_run import write_said
 from nnsearch.tracking.trials import Trial, note
 
 LONGEST_WAIT = 15.0
@@ -51,7 +52,7 @@ class Outbox:
     ended: set[int] = field(default_factory=set)
     closed: set[int] = field(default_factory=set)
     rejected: dict[int, str] = field(default_factory=dict)
-    tested: list[Tested] = field(default_factory=list)
+    said: list[Confirmed | Tested] = field(default_factory=list)
     barriers: list[Barrier] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     waiting_since: list[float] = field(default_factory=list)
@@ -67,7 +68,7 @@ class Outbox:
     def pending(self) -> int:
         """How many trials and events wait for delivery."""
         waiting = sum(self.is_dirty(*pair) for pair in list(self.open.items()))
-        return self.inbox.qsize() + waiting + len(self.tested) + len(self.rejected)
+        return self.inbox.qsize() + waiting + len(self.said) + len(self.rejected)
 
     def num_unwritten(self) -> int:
         """How many trials that have ended are not done with yet; for the driver to ask."""
@@ -134,15 +135,17 @@ def _take(outbox: Outbox, subject: Subject, not_before: float, *, is_closing: bo
 
 
 def _enter(outbox: Outbox, subject: Subject, event: Event) -> None:
-    if isinstance(event, Tested):
-        outbox.tested.append(event)
+    if isinstance(event, Confirmed | Tested):
+        outbox.said.append(event)
+    elif isinstance(event, Confirming):
+        return
     elif event.trial not in outbox.closed and not note(outbox.open, event):
         subject.warn(f"an event of trial {event.trial}, which was never asked for, is not tracked")
         outbox.closed.add(event.trial)
 
 
 def _send(outbox: Outbox, subject: Subject, store: Store, flush_seconds: float) -> None:
-    """Send every trial that has ended or has waited long enough, then the test results."""
+    """Send every trial that has ended or has waited long enough, then what is said of the study."""
     barriers = outbox.barriers[:]
     wait_seconds = 0.0 if barriers else flush_seconds
     for number, trial in list(outbox.open.items()):
@@ -151,9 +154,9 @@ def _send(outbox: Outbox, subject: Subject, store: Store, flush_seconds: float) 
         if outbox.is_dirty(number, trial) and (trial.ending or now - last >= wait_seconds):
             outbox.sent[number] = (len(trial.epochs), now)
             _send_trial(outbox, subject, store, trial)
-    while outbox.tested:
-        write_tested(store, subject, outbox.tested[0])
-        outbox.tested.pop(0)
+    while outbox.said:
+        write_said(store, subject, outbox.said[0])
+        outbox.said.pop(0)
     for each in barriers:
         each.reached.set()
         outbox.barriers.remove(each)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from nnsearch.crashes import crash_point
-from nnsearch.events import Epoch, Failed, Finished, Tested
+from nnsearch.events import Epoch, Failed, Finished
 from nnsearch.study.folder import TrialFolder
 from nnsearch.study.spec import Objective, Study
 from nnsearch.tracking.artifacts import Content, write_artifacts
@@ -97,25 +97,6 @@ def open_parent(store: Store, subject: Subject, *, at: float) -> Run:
         log_dataset(client, run.id, subject.dataset)
     store.runs[PARENT] = replace(store.runs[PARENT], is_described=True)
     return store.runs[PARENT]
-
-
-def write_tested(store: Store, subject: Subject, tested: Tested) -> None:
-    """The look at the test split: metrics and their 95 % intervals, on the study's run."""
-    run = store.runs.get(PARENT)
-    if run is not None and run.tested_at == repr(tested.at):
-        return
-    run = open_parent(store, subject, at=tested.at)
-    metrics = {f"test/{name}": value for name, value in tested.metrics.items()}
-    for name, (low, high) in tested.intervals.items():
-        metrics |= {f"test/{name}/low": low, f"test/{name}/high": high}
-    tags = {
-        "nnsearch.best_trial": str(tested.trial),
-        "nnsearch.test_rows": str(tested.num_rows),
-        "nnsearch.tested_at": repr(tested.at),
-    }
-    with store.calling() as client:
-        log(client, run.id, metrics=as_metrics(metrics, at=tested.at), tags=tags)
-    store.runs[PARENT] = replace(run, tested_at=tags["nnsearch.tested_at"])
 
 
 def close_parent(store: Store, status: str, *, at: float) -> None:

@@ -55,6 +55,7 @@ class Run:
     state: str = ""
     is_described: bool = False
     tested_at: str = ""
+    confirmed_at: str = ""
     steps: set[int] = field(default_factory=set)
 
     @property
@@ -225,6 +226,7 @@ def _as_run(client: "MlflowClient", found: "MlflowRun", objective: Objective) ->
         state=tags.get("nnsearch.state", ""),
         is_described=bool(found.data.params),
         tested_at=tags.get("nnsearch.tested_at", ""),
+        confirmed_at=tags.get("nnsearch.confirmed_at", ""),
     )
     if metrics and not run.is_over and "nnsearch.trial_uid" in tags:
         # The steps of one metric stand for all: an epoch is stored whole or not at all.

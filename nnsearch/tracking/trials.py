@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from nnsearch.events import (
     Asked,
+    Confirmed,
+    Confirming,
     Ending,
     Epoch,
     Event,
@@ -22,6 +24,8 @@ from nnsearch.events import (
     Started,
     Tested,
 )
+from nnsearch.study.limits import exceeded
+from nnsearch.study.spec import COST
 
 STATES: dict[type[Ending], tuple[str, str]] = {
     Finished: ("complete", "FINISHED"),
@@ -63,7 +67,7 @@ def note(trials: dict[int, Trial], event: Event) -> bool:
     The first `Started`, the first record of each epoch and the first ending count: a trial that
     goes on from its checkpoint repeats epochs, with the same values at other times.
     """
-    if isinstance(event, Tested):
+    if isinstance(event, Confirming | Confirmed | Tested):
         return True
     if isinstance(event, Asked):
         trials.setdefault(event.trial, Trial(event))
@@ -125,8 +129,10 @@ def closing_metrics(trial: Trial) -> dict[str, float]:
         metrics["best_epoch"] = ending.epoch
         # A name that sorts last: MLflow shows the groups of a run's charts by name, and these are
         # bars of one value where the others are curves.
-        best = {name: value for name, value in ending.metrics.items() if "/" in name}
-        metrics.update({f"when_best/{name}": value for name, value in best.items()})
+        # A cost is of the trial as a whole and has no curve.
+        for name, value in ending.metrics.items():
+            if "/" in name:
+                metrics[name if name.startswith(COST) else f"when_best/{name}"] = value
     if trial.started and trial.started.num_parameters:
         metrics["num_parameters"] = trial.started.num_parameters
     return metrics
@@ -138,6 +144,10 @@ def closing_tags(trial: Trial) -> dict[str, str]:
     if ending is None:
         return {}
     tags = {"nnsearch.state": STATES[type(ending)][0]}
+    if not isinstance(ending, Failed) and ending.excess:
+        tags["nnsearch.feasible"] = str(ending.is_feasible).lower()
+        if not ending.is_feasible:
+            tags["nnsearch.breaks"] = exceeded(ending.excess)[:MAX_PARAM]
     if isinstance(ending, Pruned):
         tags["nnsearch.pruned_after_epoch"] = str(ending.epoch)
     if isinstance(ending, Failed):

@@ -1,19 +1,26 @@
 """What a worker writes of a trial and reads of the driver's verdicts. Trains nothing."""
 
+import errno
+import fcntl
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from nnsearch import events
-from nnsearch.events import Ending, Event, Failed, Finished
+from nnsearch.errors import StoreError
+from nnsearch.events import Ending, Event, Failed, Finished, Pruned
 from nnsearch.study.folder import JobFolder, write_whole
-from nnsearch.study.spec import Objective
+from nnsearch.study.holders import held_by
+from nnsearch.study.limits import Limit, costs_of, excess_of
+from nnsearch.study.spec import COST, Objective
 from nnsearch.training import checkpoint
+from nnsearch.training.costs import costs
 from nnsearch.training.evaluate import save_predictions
 from nnsearch.training.fit import Kept
 from nnsearch.training.jobfile import recorded
@@ -21,6 +28,8 @@ from nnsearch.training.material import Material
 
 POLL_SECONDS = 0.002
 VERDICT_SECONDS = 600.0
+LEAVE_SECONDS = 30.0
+_HELD = frozenset({errno.EACCES, errno.EAGAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +37,49 @@ class Account:
     """Where a job's trials are accounted for, and what they are judged by.
 
     `rungs` are the epochs after which a trial waits for the pruner's verdict; `code` is the folder
-    of the study file.
+    of the study file; `others` are the objectives beside the main one.
     """
 
     folder: JobFolder
     objective: Objective
     rungs: tuple[int, ...]
     code: Path
+    others: tuple[Objective, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
     def ended(self) -> set[int]:
         """The trials that have ended, by their numbers."""
         return {each.trial for each in recorded(self.folder) if isinstance(each, Ending)}
+
+
+@contextmanager
+def sole_attempt(folder: JobFolder) -> Iterator[None]:
+    """Within it no other process works on the job: an old attempt writes nothing behind a new one.
+
+    The kernel lets go of the lock when the process that holds it has ended, and not before: so an
+    attempt that was killed, but not yet dead, is waited for, and one that is only stopped cannot be
+    overtaken. No child inherits the lock. It fences attempts on one machine, or on a file system
+    whose locks outlast a lost connection; an executor that gives up on a machine it cannot reach
+    has to number its attempts and give each an event file of its own.
+
+    Raises StoreError where another process still holds the job after half a minute.
+    """
+    deadline = time.monotonic() + LEAVE_SECONDS
+    with folder.lock.open("ab") as file:
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in _HELD:
+                    raise
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"an earlier attempt still works on {folder.root}{held_by(folder.lock)}.",
+                    "End that process and type the same command: nothing is lost.",
+                )
+            time.sleep(10 * POLL_SECONDS)
+        yield
 
 
 def record(folder: JobFolder, *told: Event) -> None:
@@ -78,10 +119,17 @@ def finish(
     shown: Mapping[str, Any] = MappingProxyType({}),
 ) -> Ending:
     """Write the trial's files, with what its task has to show; the ending that says so."""
-    key = account.objective.key
-    value = kept.metrics[key]
-    if not math.isfinite(value):
-        return Failed(number, time.time(), f"non-finite {key}: {value}")
+    objectives = (account.objective, *account.others)
+    wanted = costs_of(objectives, account.limits)
+    metrics = dict(kept.metrics)
+    if wanted:
+        metrics |= costs(wanted, account.folder, number, kept, material=material, seconds=seconds)
+    keys = [*(each.key for each in objectives), *(each.key for each in account.limits)]
+    for key in keys:
+        if not math.isfinite(metrics[key]):
+            return Failed(number, time.time(), f"non-finite {key}: {metrics[key]}")
+    excess = excess_of(account.limits, metrics)
+    value = metrics[account.objective.key]
     files = account.folder.trial(number)
     weights = {
         "transforms": material.transforms.state_dict(),
@@ -94,7 +142,14 @@ def finish(
             lambda path: save_predictions(path, kept.predictions, material.valid_raw, shown),
         ),
     }
-    return Finished(number, time.time(), value, kept.epoch, seconds, kept.metrics, hashes)
+    return Finished(number, time.time(), value, kept.epoch, seconds, metrics, hashes, excess)
+
+
+def barred(account: Account, number: int, num_parameters: int) -> Pruned | None:
+    """The ending of a trial that need not be trained: its size alone breaks a constraint."""
+    excess = excess_of(account.limits, {f"{COST}parameters": float(num_parameters)})
+    ending = Pruned(number, time.time(), 0, None, excess=excess)
+    return None if ending.is_feasible else ending
 
 
 def one_line(error: BaseException) -> str:

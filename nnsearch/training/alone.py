@@ -9,7 +9,7 @@ from nnsearch.events import Ending, Failed, Pruned, Started
 from nnsearch.study.holders import is_of_the_disk
 from nnsearch.study.spec import TrialSpec
 from nnsearch.training import checkpoint
-from nnsearch.training.account import Account, await_verdicts, finish, one_line, record
+from nnsearch.training.account import Account, await_verdicts, barred, finish, one_line, record
 from nnsearch.training.evaluate import show
 from nnsearch.training.fit import NonFiniteLossError, Pupil, fit, prepare
 from nnsearch.training.material import MaterialOf
@@ -39,7 +39,10 @@ def _train(trial: TrialSpec, material_of: MaterialOf, account: Account) -> Endin
     number, kept_at = trial.number, account.folder.trial(trial.number).checkpoint
     pupil = prepare(trial, material_of(trial), account.code)
     past = checkpoint.load(kept_at)
-    record(account.folder, _begins(trial, pupil, 1 if past is None else len(past["losses"]) + 1))
+    begins = _begins(trial, pupil, 1 if past is None else len(past["losses"]) + 1)
+    record(account.folder, begins)
+    if ending := barred(account, number, begins.num_parameters):
+        return ending
     run = fit(pupil, account.objective, number, past)
     keep: bool | None = None
     while True:

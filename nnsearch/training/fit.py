@@ -1,5 +1,6 @@
 """Train one trial, epoch by epoch. Knows no files, no pruner and no other trial."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -13,14 +14,25 @@ import torch
 from torch import Tensor, nn
 
 from nnsearch import components
-from nnsearch.data.batches import batches, order
+from nnsearch.data.batches import order
 from nnsearch.events import Epoch
 from nnsearch.study.spec import Objective, TrialSpec
 from nnsearch.training.augment import Draws, augmented, draws, mixed, refuse_misfits
+from nnsearch.training.averages import (
+    add_to_mean,
+    begin_mean,
+    is_averaged,
+    measured,
+    share_of_epoch,
+    share_of_step,
+    with_mean,
+)
 from nnsearch.training.evaluate import predict
 from nnsearch.training.material import Material
 from nnsearch.training.recipe import Recipe, recipe
 from nnsearch.training.seeding import seed_epoch, seed_weights
+from nnsearch.training.start import begin, parameters, set_learning, slow_down
+from nnsearch.training.steps import size, steps
 
 Factor = Callable[[int, Sequence[float]], float]
 
@@ -78,8 +90,11 @@ def prepare(trial: TrialSpec, material: Material, code: Path) -> Pupil:
     chosen = recipe(**trial.training.options)
     refuse_misfits(chosen.augment, material.train, material.train_targets)
     model = build_model(trial, material, code)
+    begin(model, chosen.start, code)
     make = components.load("optimizers", trial.optimizer.name, root=code, allow_code=True)
-    optimizer: torch.optim.Optimizer = make(model.parameters(), **trial.optimizer.options)
+    given = parameters(model, chosen.start)
+    optimizer: torch.optim.Optimizer = make(given, **trial.optimizer.options)
+    slow_down(optimizer, chosen.start)
     rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
     factor = make_factor(trial, chosen, material, code)
     return Pupil(model, optimizer, factor, rates, chosen, material, trial.seed)
@@ -88,7 +103,7 @@ def prepare(trial: TrialSpec, material: Material, code: Path) -> Pupil:
 def make_factor(trial: TrialSpec, chosen: Recipe, material: Material, code: Path) -> Factor:
     """The schedule as a function of the step, from 0, and of the validation losses so far."""
     schedule = components.load("schedules", trial.schedule.name, root=code, allow_code=True)
-    total = len(batches(len(material.train), chosen.batch_size)) * chosen.epochs
+    total = len(steps(len(material.train), chosen)) * chosen.epochs
 
     def factor(step: int, losses: Sequence[float]) -> float:
         return float(schedule(step, total, losses, **trial.schedule.options))
@@ -104,24 +119,26 @@ def fit(pupil: Pupil, objective: Objective, number: int, past: dict[str, Any] | 
     """
     losses: list[float] = []
     kept: Kept | None = None
+    mean = begin_mean(pupil.model, pupil.recipe)
     if past is not None:
-        losses, kept = restore(pupil, past)
+        losses, kept = restore(pupil, mean, past)
     for epoch in range(len(losses) + 1, pupil.recipe.epochs + 1):
         start = time.perf_counter()
-        train_loss = _train_epoch(pupil, epoch, losses)
-        predictions, valid_loss = predict(pupil.model, pupil.material, pupil.recipe.precision)
-        metrics = {
-            "train/loss": train_loss,
-            "valid/loss": valid_loss,
-            "lr": float(pupil.optimizer.param_groups[0]["lr"]),
-            **valid_metrics(pupil.material.task.metrics(predictions, pupil.material.valid_raw)),
-        }
-        losses.append(valid_loss)
-        if kept is None or improves(pupil.recipe, objective, metrics, kept.metrics):
-            kept = Kept(epoch, metrics, predictions, _weights(pupil.model))
+        train_loss = _train_epoch(pupil, mean, epoch, losses)
+        with _judged(pupil, mean, epoch):
+            predictions, valid_loss = predict(pupil.model, pupil.material, pupil.recipe.precision)
+            metrics = {
+                "train/loss": train_loss,
+                "valid/loss": valid_loss,
+                "lr": float(pupil.optimizer.param_groups[0]["lr"]),
+                **valid_metrics(pupil.material.task.metrics(predictions, pupil.material.valid_raw)),
+            }
+            losses.append(valid_loss)
+            if kept is None or improves(pupil.recipe, objective, metrics, kept.metrics):
+                kept = Kept(epoch, metrics, predictions, _weights(pupil.model))
         event = Epoch(number, epoch, time.time(), time.perf_counter() - start, metrics)
         best = kept
-        if not (yield Step(event, lambda: snapshot(pupil, losses, best))):  # noqa: B023
+        if not (yield Step(event, lambda: snapshot(pupil, mean, losses, best))):  # noqa: B023
             return None
         if pupil.recipe.patience and epoch - kept.epoch >= pupil.recipe.patience:
             break
@@ -130,51 +147,94 @@ def fit(pupil: Pupil, objective: Objective, number: int, past: dict[str, Any] | 
     return kept
 
 
-def snapshot(pupil: Pupil, losses: list[float], kept: Kept) -> dict[str, Any]:
+def snapshot(
+    pupil: Pupil, mean: Sequence[Tensor], losses: list[float], kept: Kept
+) -> dict[str, Any]:
     """All that training needs to go on after this epoch: tensors and plain values only."""
     return {
         "model": pupil.model.state_dict(),
+        "mean": list(mean),
         "optimizer": pupil.optimizer.state_dict(),
         "losses": list(losses),
         "kept": {**kept._asdict(), "predictions": torch.from_numpy(kept.predictions)},
     }
 
 
-def restore(pupil: Pupil, past: dict[str, Any]) -> tuple[list[float], Kept]:
+def restore(pupil: Pupil, mean: Sequence[Tensor], past: dict[str, Any]) -> tuple[list[float], Kept]:
     """Put the pupil where `snapshot` was taken; its validation losses and kept epoch."""
     pupil.model.load_state_dict(past["model"])
+    for each, before in zip(mean, past.get("mean", ()), strict=True):
+        each.copy_(before)
     pupil.optimizer.load_state_dict(past["optimizer"])
     kept = past["kept"]
     return list(past["losses"]), Kept(**{**kept, "predictions": kept["predictions"].numpy()})
 
 
-def _train_epoch(pupil: Pupil, epoch: int, valid_losses: Sequence[float]) -> float:
+def _judged(
+    pupil: Pupil, mean: Sequence[Tensor], epoch: int
+) -> contextlib.AbstractContextManager[None]:
+    """The pupil as it is judged after this epoch: its weights, or their mean."""
+    if not is_averaged(pupil.recipe, epoch):
+        return contextlib.nullcontext()
+    train = pupil.material.train
+    rows = measured(len(train), pupil.seed, epoch)
+    return with_mean(pupil.model, mean, lambda: (train[each.to(train.device)] for each in rows))
+
+
+def _train_epoch(
+    pupil: Pupil, mean: Sequence[Tensor], epoch: int, valid_losses: Sequence[float]
+) -> float:
     seed_epoch(pupil.model, pupil.seed, epoch)
     pupil.model.train()
-    device = pupil.material.train.device
-    rows = order(len(pupil.material.train), pupil.seed, epoch).to(device)
-    slices = batches(len(rows), pupil.recipe.batch_size)
+    set_learning(pupil.model, pupil.recipe.start, epoch)
+    train = pupil.material.train
+    rows = order(len(train), pupil.seed, epoch).to(train.device)
+    plan = steps(len(rows), pupil.recipe)
     found = []
-    first = (epoch - 1) * len(slices)
+    first = (epoch - 1) * len(plan)
     random = draws(pupil.seed, epoch)
-    for index, chosen in enumerate(slices):
+    for index, some in enumerate(plan):
         factor = pupil.factor(first + index, valid_losses)
         for group, rate in zip(pupil.optimizer.param_groups, pupil.base_rates, strict=True):
             group["lr"] = rate * factor
-        found.append(_step(pupil, rows[chosen], random))
+        found.append(_step(pupil, [rows[each] for each in some], random))
+        add_to_mean(mean, pupil.model, share_of_step(pupil.recipe, first + index + 1))
+    add_to_mean(mean, pupil.model, share_of_epoch(pupil.recipe, epoch))
     losses = torch.stack(found)
     finite = torch.isfinite(losses)
     if not bool(finite.all()):
         raise NonFiniteLossError(
             f"non-finite loss at step {first + int(finite.int().argmin()) + 1}"
         )
-    sizes = torch.tensor([each.stop - each.start for each in slices], device=device)
+    sizes = torch.tensor([size(each) for each in plan], device=train.device)
     return float((losses * sizes).sum() / sizes.sum())
 
 
-def _step(pupil: Pupil, rows: Tensor, random: Draws) -> Tensor:
-    chosen, material = pupil.recipe, pupil.material
+def _step(pupil: Pupil, batches: Sequence[Tensor], random: Draws) -> Tensor:
+    """One step of the optimizer by the rows of these batches; the mean loss of all of them."""
+    chosen = pupil.recipe
     pupil.optimizer.zero_grad(set_to_none=True)
+    learned = [each for each in pupil.model.parameters() if each.requires_grad]
+    num_rows = sum(map(len, batches))
+    found = torch.zeros((), device=batches[0].device)
+    for rows in batches:
+        share = len(rows) / num_rows
+        loss = _loss(pupil, rows, random)
+        found = found + share * loss.detach()
+        penalty = chosen.l1 * sum((each.abs().sum() for each in learned), torch.zeros(()))
+        whole = loss + penalty.to(loss.device) if chosen.l1 else loss
+        (share * whole if len(batches) > 1 else whole).backward()
+    if chosen.clip_norm:
+        nn.utils.clip_grad_norm_(learned, chosen.clip_norm)
+    if chosen.clip_value:
+        nn.utils.clip_grad_value_(learned, chosen.clip_value)
+    pupil.optimizer.step()
+    return found
+
+
+def _loss(pupil: Pupil, rows: Tensor, random: Draws) -> Tensor:
+    """The mean loss of these rows of the training split, to be differentiated."""
+    chosen, material = pupil.recipe, pupil.material
     inputs = augmented(material.train[rows], chosen.augment, random)
     inputs, mix = mixed(inputs, chosen.augment.mixup, random)
     is_mixed = chosen.precision == "bfloat16"
@@ -182,19 +242,11 @@ def _step(pupil: Pupil, rows: Tensor, random: Draws) -> Tensor:
         outputs = pupil.model(inputs)
     outputs = outputs.float() if is_mixed else outputs
     targets = material.train_targets[rows]
-    loss = material.task.losses(outputs, targets).mean()
-    if mix is not None:
-        others = material.task.losses(outputs, targets[mix.partners]).mean()
-        loss = mix.share * loss + (1 - mix.share) * others
-    parameters = list(pupil.model.parameters())
-    penalty = chosen.l1 * sum((each.abs().sum() for each in parameters), torch.zeros(()))
-    (loss + penalty.to(loss.device) if chosen.l1 else loss).backward()
-    if chosen.clip_norm:
-        nn.utils.clip_grad_norm_(parameters, chosen.clip_norm)
-    if chosen.clip_value:
-        nn.utils.clip_grad_value_(parameters, chosen.clip_value)
-    pupil.optimizer.step()
-    return loss.detach()
+    loss: Tensor = material.task.losses(outputs, targets).mean()
+    if mix is None:
+        return loss
+    others: Tensor = material.task.losses(outputs, targets[mix.partners]).mean()
+    return mix.share * loss + (1 - mix.share) * others
 
 
 def improves(

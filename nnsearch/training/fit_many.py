@@ -16,6 +16,7 @@ from nnsearch.events import Epoch
 from nnsearch.study.spec import Objective
 from nnsearch.training.fit import Kept, improves, valid_metrics
 from nnsearch.training.group import Group, restore
+from nnsearch.training.group_averages import with_means
 from nnsearch.training.group_epoch import Taught, predict_all, train_epoch
 
 
@@ -69,7 +70,8 @@ def fit_many(group: Group, objective: Objective, past: dict[str, Any] | None = N
         start = time.perf_counter()
         taught = train_epoch(course.group, course.epoch, course.losses)
         course.group = _without(course.group, taught.broken)
-        metrics = _evaluate(course, taught)
+        with with_means(course.group, course.epoch):
+            metrics = _evaluate(course, taught)
         seconds = (time.perf_counter() - start) / len(taught.losses)
         events = [
             Epoch(number, course.epoch, time.time(), seconds, metrics[number])

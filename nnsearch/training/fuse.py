@@ -11,14 +11,17 @@ from typing import Any
 
 from nnsearch import components
 from nnsearch.study.spec import TrialSpec, digest
-from nnsearch.training.recipe import AUGMENTS
+from nnsearch.training.recipe import ALONE
 
 # How many trials of a shape pay in one program on a CPU; tests/benchmarks/README.md has the
 # measurements. Convolutions gain nothing from company, but torch.optim's import is saved.
 MOST = {"linear": 16, "mlp": 16, "cnn": 1}
 
+# Optimizers of ours without a stacked form.
+UNSTACKED = frozenset({"muon"})
+
 # Of [training], what all trials of a program have in common.
-SHARED = ("batch_size", "precision", "device")
+SHARED = ("batch_size", "accumulate", "precision", "device")
 
 
 def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
@@ -50,9 +53,9 @@ def can_fuse(trial: TrialSpec) -> bool:
     parts = {"optimizers": trial.optimizer, "tasks": trial.task}
     are_ours = all(part.name in components.BUILTINS[kind] for kind, part in parts.items())
     options = trial.training.options
-    is_plain = options.get("precision", "float32") == "float32" and options.get("fuse", True)
-    is_augmented = any(options.get(name) for name in AUGMENTS)
-    return trial.model.name in MOST and are_ours and bool(is_plain) and not is_augmented
+    is_plain = all(options.get(name, neutral) == neutral for name, neutral in ALONE.items())
+    is_stacked = trial.optimizer.name not in UNSTACKED
+    return trial.model.name in MOST and are_ours and is_stacked and is_plain
 
 
 def shape_of(trial: TrialSpec) -> str:
@@ -68,10 +71,13 @@ def shape_of(trial: TrialSpec) -> str:
     }
     shared = {name: trial.training.options.get(name) for name in SHARED}
     transforms = [asdict(each) for each in trial.transforms]
-    return digest([trial.model.name, structure, trial.task.name, transforms, shared])
+    # Those that train on other rows cannot share arrays, whatever else they share.
+    task = [trial.task.name, trial.task.options.get("resample", "none")]
+    return digest([trial.model.name, structure, task, transforms, shared])
 
 
 def _is_of_shape(path: str, value: object) -> bool:
     if path.startswith("model."):
         return not isinstance(value, float)
-    return path.startswith("data.") or path.removeprefix("training.") in SHARED
+    is_shared = path.removeprefix("training.") in SHARED
+    return path.startswith("data.") or path == "task.resample" or is_shared

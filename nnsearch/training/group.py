@@ -52,6 +52,19 @@ class Member:
         return self.trial.number
 
 
+class _Arrays(NamedTuple):
+    """Weights [K, P], buffers [K, Q] and means [K, P], if there are any, a row a trial."""
+
+    values: Tensor
+    buffers: Tensor
+    means: Tensor | None
+
+    def of(self, rows: list[int]) -> "_Arrays":
+        """Some of the rows, copied."""
+        means = None if self.means is None else self.means[rows]
+        return _Arrays(self.values[rows], self.buffers[rows], means)
+
+
 class Limits(NamedTuple):
     """What is done to gradients, as columns [K, 1]; None where no member asks for it."""
 
@@ -79,6 +92,7 @@ class Group:
     """K members in training; `template` is the untrained network of the first.
 
     The members stand in the order of their optimizers, so that each optimizer has rows in a row.
+    `means` [K, P] are the weights' means over training, where a member asks for one.
     """
 
     members: tuple[Member, ...]
@@ -89,6 +103,7 @@ class Group:
     mode: Mode
     net: Layer
     limits: "Limits"
+    means: Tensor | None
 
     @property
     def material(self) -> Material:
@@ -108,7 +123,7 @@ class Group:
             for part in self.parts
             if (part_rows := [i - part.start for i in chosen if part.start <= i < part.stop])
         ]
-        arrays = (self.weights.values[chosen], self.weights.buffers[chosen])
+        arrays = _Arrays(self.weights.values, self.weights.buffers, self.means).of(chosen)
         return _assemble([self.members[i] for i in chosen], self.template, arrays, state)
 
     def state(self) -> dict[str, Any]:
@@ -117,6 +132,7 @@ class Group:
             "numbers": [member.number for member in self.members],
             "weights": self.weights.values,
             "buffers": self.weights.buffers,
+            "means": self.means,
             "optimizers": [
                 {"rows": part.stop - part.start, "state": part.rows.state} for part in self.parts
             ],
@@ -154,7 +170,9 @@ def make_group(
     with torch.no_grad():
         values = layout.pack((dict(each.named_parameters()) for each in models), like)
         buffers = buffer_layout.pack((dict(each.named_buffers()) for each in models), like)
-    return _assemble(members, models[0], (values, buffers))
+    has_means = any(member.recipe.averaging.kind != "none" for member in members)
+    means = values.clone() if has_means else None
+    return _assemble(members, models[0], _Arrays(values, buffers, means))
 
 
 def restore(group: Group, state: dict[str, Any]) -> Group:
@@ -169,7 +187,7 @@ def restore(group: Group, state: dict[str, Any]) -> Group:
         start += part["rows"]
         if chosen:
             states.append({name: each[chosen] for name, each in part["state"].items()})
-    arrays = (state["weights"][rows], state["buffers"][rows])
+    arrays = _Arrays(state["weights"], state["buffers"], state.get("means")).of(rows)
     return _assemble(members, group.template, arrays, states)
 
 
@@ -206,10 +224,10 @@ def _shapes(model: nn.Module) -> tuple[Any, ...]:
 def _assemble(
     members: Sequence[Member],
     template: nn.Module,
-    arrays: tuple[Tensor, Tensor],
+    arrays: _Arrays,
     states: Sequence[stacked.State] | None = None,
 ) -> Group:
-    values, buffers = arrays
+    values, buffers, means = arrays
     layout, buffer_layout = lay_out(template.named_parameters()), lay_out(template.named_buffers())
     weights = Weights(layout, values, torch.zeros_like(values), buffer_layout, buffers)
     masks = Masks([member.dropout for member in members], values)
@@ -217,7 +235,7 @@ def _assemble(
     net = stack(template, Means(weights, masks.take, mode, len(members)))
     parts = tuple(_parts(members, weights, states))
     limits = _limits([member.recipe for member in members], values)
-    return Group(tuple(members), template, weights, parts, masks, mode, net, limits)
+    return Group(tuple(members), template, weights, parts, masks, mode, net, limits, means)
 
 
 def _limits(recipes: Sequence[Recipe], like: Tensor) -> Limits:

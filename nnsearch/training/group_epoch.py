@@ -1,22 +1,23 @@
-"""One epoch of a group: its batches, its steps, its predictions. Knows no metric and no stopping.
+"""One epoch of a group: its steps and its predictions. Knows no metric and no stopping.
 
-Shape suffixes: K trials, S steps, B examples, F features, C channels, H height, W width, O outputs,
-N rows of the validation split.
+Shape suffixes: K trials, S steps, B examples, O outputs, N rows of the validation split.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nnsearch.data.batches import batches, order
+from nnsearch.data.batches import order
 from nnsearch.training.group import Group, Member
+from nnsearch.training.group_averages import add_epoch_to_means, add_step_to_means
+from nnsearch.training.group_inputs import gathered, spread
 from nnsearch.training.material import Material
+from nnsearch.training.steps import size, steps
 
-VALUES_AT_ONCE = 2**18  # inputs of all trials in some steps, to stay in a core's cache
 EVALUATED_AT_ONCE = 2**22
 
 
@@ -35,14 +36,14 @@ class Taught(NamedTuple):
 def train_epoch(group: Group, epoch: int, history: Mapping[int, Sequence[float]]) -> Taught:
     """Train every member for one epoch; `history` has each one's validation losses so far."""
     members, material = group.members, group.material
-    slices = batches(len(material.train), members[0].recipe.batch_size)
-    first = (epoch - 1) * len(slices)
+    plan = steps(len(material.train), members[0].recipe)
+    first = (epoch - 1) * len(plan)
     rates = [
         [
             member.options["lr"] * member.factor(first + index, history[member.number])
             for member in members
         ]
-        for index in range(len(slices))
+        for index in range(len(plan))
     ]
     seeds = [member.trial.seed for member in members]
     rows = torch.from_numpy(
@@ -50,12 +51,15 @@ def train_epoch(group: Group, epoch: int, history: Mapping[int, Sequence[float]]
     ).to(material.train.device)
     group.masks.begin(seeds, epoch)
     group.mode.is_training = True
-    losses_SK = material.train.new_zeros((len(slices), len(members)))
-    for index, inputs, chosen_KB in _steps(group, rows, slices):
-        losses_SK[index] = _step(group, inputs, chosen_KB)
+    losses_SK = material.train.new_zeros((len(plan), len(members)))
+    batches = gathered(group, rows, [each for some in plan for each in some])
+    for index, some in enumerate(plan):
+        losses_SK[index] = _step(group, islice(batches, len(some)), size(some))
         for part in group.parts:
             part.step(rates[index], first + index + 1)
-    sizes = losses_SK.new_tensor([each.stop - each.start for each in slices])
+        add_step_to_means(group, first + index + 1)
+    add_epoch_to_means(group, epoch)
+    sizes = losses_SK.new_tensor([size(each) for each in plan])
     return Taught(
         _by_number(members, ((losses_SK * sizes[:, None]).sum(0) / sizes.sum()).tolist()),
         _by_number(members, rates[-1]),
@@ -69,7 +73,7 @@ def predict_all(group: Group) -> Iterator[tuple[np.ndarray[Any, Any], float]]:
     valid = group.material.valid
     per_row = max(valid[0].numel(), 1024) * len(group.members)
     chunks = valid.split(max(1, EVALUATED_AT_ONCE // per_row))
-    outputs_KNO = torch.cat([group.net.forward(_spread(group, each)) for each in chunks], dim=1)
+    outputs_KNO = torch.cat([group.net.forward(spread(group, each)) for each in chunks], dim=1)
     for member, outputs_NO in zip(group.members, outputs_KNO, strict=True):
         task, targets = member.material.task, member.material.valid_targets
         loss = float(task.losses(outputs_NO, targets).mean())
@@ -78,53 +82,28 @@ def predict_all(group: Group) -> Iterator[tuple[np.ndarray[Any, Any], float]]:
         yield np.ascontiguousarray(decoded.float().numpy()), loss
 
 
-def _steps(
-    group: Group, rows_KN: Tensor, slices: Sequence[slice]
-) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Each step's index, inputs and rows [K, B]; inputs are gathered for several steps at once."""
-    index = 0
-    for size, alike in groupby(slices, key=lambda each: each.stop - each.start):
-        left = list(alike)
-        group.masks.expect(len(left))
-        per_step = rows_KN.shape[0] * size * group.material.train[0].numel()
-        at_once = max(1, VALUES_AT_ONCE // per_step)
-        for start in range(0, len(left), at_once):
-            some = left[start : start + at_once]
-            chosen_KSB = rows_KN[:, some[0].start : some[-1].stop].unflatten(1, (len(some), size))
-            chosen_SKB = chosen_KSB.transpose(0, 1).contiguous()
-            for inputs, chosen_KB in zip(_gather(group, chosen_SKB), chosen_SKB, strict=True):
-                yield index, inputs, chosen_KB
-                index += 1
+def _step(group: Group, batches: Iterable[tuple[Tensor, Tensor]], num_rows: int) -> Tensor:
+    """Each trial's mean loss over the batches of a step, and its gradients, ready to be used."""
+    losses_K: Tensor | None = None
+    total = grads = group.weights.grads
+    for inputs, chosen_KB in batches:
+        share = chosen_KB.shape[1] / num_rows
+        found_K = _pass(group, inputs, chosen_KB)
+        if losses_K is None:
+            losses_K = found_K if share == 1 else share * found_K
+            total = grads if share == 1 else share * grads
+        else:
+            losses_K = losses_K + share * found_K
+            total.add_(grads, alpha=share)
+    if total is not grads:
+        grads.copy_(total)
+    _regularise(group)
+    assert losses_K is not None  # noqa: S101 - a step has a batch
+    return losses_K
 
 
-def _gather(group: Group, chosen_SKB: Tensor) -> Tensor:
-    """The inputs of S steps: rows [S, K, B, F], or images [S, B, K * C, H, W], channels last."""
-    num_steps, num_trials, size = chosen_SKB.shape
-    train = group.material.train
-    if not group.takes_images:
-        # Flattened after the choice: images with the channels last would be copied as a whole.
-        picked = train.index_select(0, chosen_SKB.flatten())
-        return picked.reshape(num_steps, num_trials, size, -1)
-    # [N, H, W, C] is how images with the channels last lie in memory.
-    lying = train.permute(0, 2, 3, 1)
-    chosen = chosen_SKB.transpose(1, 2).flatten()
-    picked = lying.index_select(0, chosen).unflatten(0, (num_steps, size, num_trials))
-    together = picked.permute(0, 1, 3, 4, 2, 5).flatten(4)
-    images: Tensor = together.permute(0, 1, 4, 2, 3)
-    return images
-
-
-def _spread(group: Group, valid: Tensor) -> Tensor:
-    """The same rows for every trial."""
-    num_trials = len(group.members)
-    if not group.takes_images:
-        flat = valid.flatten(1)
-        return flat.expand(num_trials, *flat.shape)
-    return valid.repeat(1, num_trials, 1, 1).contiguous(memory_format=torch.channels_last)
-
-
-def _step(group: Group, inputs: Tensor, chosen_KB: Tensor) -> Tensor:
-    """Forward and backward; each trial's mean loss, and its gradients regularised and clipped."""
+def _pass(group: Group, inputs: Tensor, chosen_KB: Tensor) -> Tensor:
+    """Forward and backward; each trial's mean loss [K], and its gradients in their place."""
     outputs_KBO = group.net.forward(inputs)
     start, losses, slopes = 0, [], []
     for shared in _by_material(group.members):
@@ -135,7 +114,6 @@ def _step(group: Group, inputs: Tensor, chosen_KB: Tensor) -> Tensor:
         start = stop
     slopes_KBO = slopes[0] if len(slopes) == 1 else torch.cat(slopes)
     group.net.backward(slopes_KBO / chosen_KB.shape[1])
-    _regularise(group)
     return losses[0] if len(losses) == 1 else torch.cat(losses)
 
 

@@ -13,8 +13,9 @@ import torch
 
 from nnsearch import events
 from nnsearch.study.folder import JobFolder
+from nnsearch.study.limits import limit_of
 from nnsearch.study.spec import TrialSpec, digest
-from nnsearch.training.account import Account, record_cost
+from nnsearch.training.account import Account, record_cost, sole_attempt
 from nnsearch.training.alone import train_alone
 from nnsearch.training.fuse import can_fuse
 from nnsearch.training.jobfile import Job, read_job, recorded, write_job
@@ -34,11 +35,17 @@ def run_job(root: str) -> None:
 
     Only what stops the job as a whole raises; what goes wrong in a trial is its `Failed` event.
     """
-    begun = time.process_time()
     folder = JobFolder(Path(root))
+    with sole_attempt(folder):
+        _run(folder)
+
+
+def _run(folder: JobFolder) -> None:
+    begun = time.process_time()
     job = read_job(folder)
     events.cut_torn_line(folder.events)
-    account = Account(folder, job.objective, job.rungs, job.code)
+    limits = tuple(map(limit_of, job.constraints))
+    account = Account(folder, job.objective, job.rungs, job.code, job.others, limits)
     ended = account.ended()
     left = [trial for trial in job.trials if trial.number not in ended]
     supply = partial(material_of, job=job)

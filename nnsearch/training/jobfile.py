@@ -15,7 +15,8 @@ class Job:
     """What a job's file says: 1..K trials on one data set.
 
     `rungs` are the epochs after which a trial waits for the pruner's verdict; `code` is the folder
-    of the study file.
+    of the study file; `others` are the objectives beside the main one, and `constraints` such as
+    `parameters <= 1000`.
     """
 
     trials: tuple[TrialSpec, ...]
@@ -23,6 +24,8 @@ class Job:
     code: Path
     objective: Objective
     rungs: tuple[int, ...] = ()
+    others: tuple[Objective, ...] = ()
+    constraints: tuple[str, ...] = ()
 
 
 def write_job(folder: JobFolder, job: Job) -> None:
@@ -40,6 +43,8 @@ def read_job(folder: JobFolder) -> Job:
         code=Path(fields["code"]),
         objective=Objective(**fields["objective"]),
         rungs=tuple(fields["rungs"]),
+        others=tuple(Objective(**each) for each in fields.get("others", ())),
+        constraints=tuple(fields.get("constraints", ())),
     )
 
 

@@ -61,11 +61,12 @@ def gather(trial: TrialSpec, data: Path, code: Path, device: torch.device) -> Ma
     transforms = fit_transforms(trial.transforms, train, code)
     task = _make_task(trial, train, code)
     raw = np.asarray(valid.targets)
+    inputs, targets = _resident(transforms, train.inputs, device), np.asarray(train.targets)
     return Material(
         task=task,
         transforms=transforms,
-        train=_resident(transforms, train.inputs, device),
-        train_targets=task.encode(np.asarray(train.targets)).to(device),
+        train=inputs if task.rows is None else inputs[torch.from_numpy(task.rows).to(device)],
+        train_targets=task.encode(targets if task.rows is None else targets[task.rows]).to(device),
         valid=_resident(transforms, valid.inputs, device),
         valid_targets=task.encode(raw).to(device),
         valid_raw=raw,
@@ -77,6 +78,8 @@ def with_task(material: Material, trial: TrialSpec, data: Path, code: Path) -> M
     train, valid = open_part(data, "train"), open_part(data, "valid")
     task = _make_task(trial, train, code)
     device = material.train.device
+    if task.rows is not None or material.task.rows is not None:
+        return gather(trial, data, code, device)  # its rows are others
     return replace(
         material,
         task=task,

@@ -10,7 +10,7 @@ from nnsearch.models.stacked_layer import NotStackableError
 from nnsearch.study.holders import is_of_the_disk
 from nnsearch.study.spec import TrialSpec
 from nnsearch.training import checkpoint
-from nnsearch.training.account import Account, await_verdicts, finish, one_line, record
+from nnsearch.training.account import Account, await_verdicts, barred, finish, one_line, record
 from nnsearch.training.alone import started, train_alone
 from nnsearch.training.fit_many import Round, fit_many
 from nnsearch.training.group import Group, Member, make_group
@@ -72,6 +72,10 @@ def _train(group: Group, account: Account) -> None:
         account.folder,
         *(started(members[n].trial, first, device, count) for n in sorted(members)),
     )
+    ended = [ending for n in sorted(members) if (ending := barred(account, n, count))]
+    if ended:
+        record(account.folder, *ended)  # all of them, for they are of one shape
+        return
     run = fit_many(group, account.objective, past)
     try:
         each = next(run)

@@ -21,8 +21,8 @@ from nnsearch.commands.opening import prepare_data
 from nnsearch.events import Failed, Finished
 from nnsearch.search import samplers
 from nnsearch.search.asking import make_asker
+from nnsearch.search.jobs import BATCHES_IN_FLIGHT
 from nnsearch.search.ledger import Ledger
-from nnsearch.search.loop import BATCHES_IN_FLIGHT
 from nnsearch.study.folder import StudyFolder
 from nnsearch.study.load import load_study
 from nnsearch.study.spec import Objective, TrialSpec

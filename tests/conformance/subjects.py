@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from openml_cache import cache
+from PIL import Image
 from torch import Tensor
 
 from nnsearch import components
@@ -165,6 +167,15 @@ def file_of(folder: Path, source: str) -> dict[str, Any]:
         "npz": _archive,
         "idx": _pixels,
         "ts": _lines,
+        "images": _pictures,
+        "image_table": lambda folder: (
+            _pictures(folder) | {"path": "p.csv", "column": "file", "target": "y"}
+        ),
+        "openml": _answers,
+        "torchvision": _downloaded,
+        "hugging_face": lambda folder: (
+            _table(folder) | {"path": "t", "target": "y", "drop": ("text",)}
+        ),
         "series_table": _moments,
         "long_table": lambda folder: (
             _table(folder) | {"series": "user", "target": "user", "channels": ("a", "rating")}
@@ -187,7 +198,36 @@ def _table(folder: Path) -> dict[str, Any]:
         for row in range(30)
     )
     (folder / "t.csv").write_text("a,b,user,item,rating,text,y\n" + rows)
+    (folder / "t").mkdir()
+    (folder / "t" / "train.csv").write_text("a,b,user,item,rating,text,y\n" + rows)
     return {"path": "t.csv"}
+
+
+def _pictures(folder: Path) -> dict[str, Any]:
+    lines = ["file,y"]
+    for row in range(8):
+        name = f"{'ab'[row % 2]}/{row}.png"
+        (folder / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(DRAW.integers(0, 256, (4, 5), dtype=np.uint8)).save(folder / "p" / name)
+        lines.append(f"p/{name},{row % 2}")
+    (folder / "p.csv").write_text("\n".join(lines) + "\n")
+    return {"path": "p"}
+
+
+def _answers(folder: Path) -> dict[str, Any]:
+    cache(folder / "home", 61)
+    return {"name": "iris", "path": "home"}
+
+
+def _downloaded(folder: Path) -> dict[str, Any]:
+    """Two files of six images and labels as torchvision lays them, twice."""
+    raw = folder / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        _pixels(raw)
+        (raw / "i").rename(raw / f"{part}-images-idx3-ubyte")
+        (raw / "l").rename(raw / f"{part}-labels-idx1-ubyte")
+    return {"name": "MNIST"}
 
 
 def _parquet(folder: Path) -> dict[str, Any]:

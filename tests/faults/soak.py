@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from adapters import OURS, complete, end, servers, start, workers  # noqa: E402
 from rig import lost, make_slow, num_ended, strict, table  # noqa: E402
 
 TRIALS = 200
+CODES = {0, 130, 143, -signal.SIGKILL}  # of a driver: through, interrupted, terminated, killed
 HOLD = "import fcntl, sys, time; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); time.sleep(4)"
 LOCK = (
     "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
@@ -97,28 +99,36 @@ def _signal(
 
 
 def soak(folder: Path, minutes: float, seed: int) -> list[str]:
-    """What was lost: nothing, if all is well."""
-    home = make_slow(folder, folder, trials=TRIALS, epochs=4)
+    """What was lost: nothing, if all is well. Prints each fault, and how often there was which.
+
+    An epoch takes a fifth of a second; there are as many as make 200 trials last about as long.
+    """
+    home = make_slow(folder, folder, trials=TRIALS, epochs=max(4, round(minutes)))
     draw, until = random.Random(seed), time.monotonic() + 60 * minutes
-    before = table(home)
+    before, injected = table(home), Counter[str]()
     while time.monotonic() < until and num_ended(home) < TRIALS:
         driver = start(OURS, home)
         while driver.poll() is None and time.monotonic() < until:
-            time.sleep(draw.uniform(5, 15))
-            fault = draw.choice(FAULTS)
-            sys.stdout.write(f"{num_ended(home):4} trials ended; {fault.__doc__}\n")
-            sys.stdout.flush()
+            with suppress(subprocess.TimeoutExpired):
+                driver.wait(draw.uniform(5, 15))
             if driver.poll() is None:
+                fault = draw.choice(FAULTS)
+                injected[fault.__name__] += 1
+                sys.stdout.write(f"{num_ended(home):4} trials ended; {fault.__doc__}\n")
+                sys.stdout.flush()
                 fault(driver, home, draw)
         if driver.poll() is None:
             driver.terminate()
-        end(driver, 60)
+        code, errors = end(driver, 60)
+        if code not in CODES or "Traceback" in errors:
+            return [f"a driver ended with {code} (N7): {errors[-2000:]}"]
         after = table(home)
         if any(after.get(number) != row for number, row in before.items()):
             return ["what had ended is not there any more (N3)"]
         before = after
-    budget = num_ended(home) + 4
-    complete(OURS, home, "--trials", str(budget))
+    sys.stdout.write(f"{num_ended(home):4} trials ended; {injected.total()} faults: {injected}\n")
+    budget = num_ended(home) + 4  # of which one may be another winner, with a look of its own
+    complete(OURS, home, "--trials", str(budget), "--reopen-test")
     said = strict(home)
     return lost(OURS, home, num_ended(home)) + ([said] if said else [])
 

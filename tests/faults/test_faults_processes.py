@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,11 +20,25 @@ from adapters import (
     wait_for,
     workers,
 )
-from rig import assert_nothing_lost, base, events_of, home, lost, make_slow, table
+from machine import held
+from rig import (
+    NUM_TRIALS,
+    assert_nothing_lost,
+    base,
+    events_of,
+    home,
+    lost,
+    make_slow,
+    num_ended,
+    table,
+)
+
+from nnsearch.terminal import STOPPED
 
 __all__ = ["base", "home"]  # fixtures
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 slow = pytest.mark.slow
+PATIENT_SECONDS, IMPATIENT_SECONDS = 30.0, 2.0  # after one Ctrl-C, and after two
 
 
 @pytest.fixture
@@ -128,22 +143,65 @@ def test_a_signal_ends_within_its_time_and_nothing_is_lost(
     assert_nothing_lost(long)
 
 
+def interrupt(driver: "subprocess.Popen[str]", times: int) -> None:
+    """Ctrl-C several times within 0.2 s of each other; the driver is gone 2 s after the second."""
+    left = [*workers(driver.pid), *servers(driver.pid)]
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    begun = time.monotonic()
+    for _ in range(times - 1):
+        driver.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    code, errors = end(driver)
+    assert time.monotonic() - begun < IMPATIENT_SECONDS
+    assert code == 130, errors
+    assert errors.splitlines()[-1] == STOPPED
+    assert "Traceback" not in errors
+    wait_for(lambda: not any(map(is_alive, left)), 5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("times", [2, 5])
 def test_an_impatient_ctrl_c_ends_at_once(times: int, long: Path) -> None:
     driver = start(OURS, long)
     wait_for(lambda: len(events_of(long, "Epoch")) >= 3)
-    left = workers(driver.pid)
-    for _ in range(times):
-        driver.send_signal(signal.SIGINT)
-        time.sleep(0.1)
-    begun = time.monotonic()
-    code, errors = end(driver)
-    assert time.monotonic() - begun < 10  # 2 s on a machine that does nothing else
-    assert code == 130, errors
-    wait_for(lambda: not any(map(is_alive, left)), 5)
+    interrupt(driver, times)
     complete(OURS, long)
     assert_nothing_lost(long)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [2, 5])
+def test_an_impatient_ctrl_c_while_it_starts(times: int, home: Path, base: Path) -> None:
+    driver = start(OURS, home)
+    wait_for(lambda: servers(driver.pid))  # its imports have only begun
+    interrupt(driver, times)
+    complete(OURS, home)
+    assert_nothing_lost(home, base)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [2, 5])
+def test_an_impatient_ctrl_c_while_it_uploads(times: int, home: Path, base: Path) -> None:
+    with held(home / "mlflow.db", "sqlite"):  # so that the upload goes on and on
+        driver = start(OURS, home)
+        wait_for(lambda: num_ended(home) == NUM_TRIALS, 100)
+        interrupt(driver, times)
+    complete(OURS, home)
+    assert_nothing_lost(home, base)
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_it_uploads(home: Path, base: Path) -> None:
+    with held(home / "mlflow.db", "sqlite"):
+        driver = start(OURS, home)
+        wait_for(lambda: num_ended(home) == NUM_TRIALS, 100)
+        driver.send_signal(signal.SIGINT)
+        code, errors = end(driver, PATIENT_SECONDS)
+    assert code == 130, errors
+    assert errors.splitlines()[-1] == STOPPED
+    complete(OURS, home)
+    assert_nothing_lost(home, base)
 
 
 @pytest.mark.slow

@@ -27,7 +27,8 @@ def is_amid(path: Path) -> bool:
 def kill_amid_schema(adapter: Adapter, home: Path, pattern: str) -> Path:
     """Kill the search while a file of this name is being made into MLflow's store; the file."""
     (home / "mlflow.db").unlink()
-    process = start(adapter, home)
+    cache = {"XDG_CACHE_HOME": str(home.parent / "cache")}  # empty, so that the tables are made
+    process = start(adapter, home, env=cache)
     found: list[Path] = []
 
     def is_stopped_amid() -> bool:

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from adapters import OURS, complete, end, start, wait_for
-from rig import assert_nothing_lost, base, home, num_ended
+from adapters import NAIVE, OURS, complete, end, search, start, wait_for
+from proxy import proxy
+from rig import NUM_TRIALS, assert_nothing_lost, base, home, lost, num_ended
 from test_tracking_server import free_port, server
 
 from nnsearch.study.folder import Home
@@ -56,3 +57,34 @@ def test_a_server_that_never_comes_back_costs_nothing_and_sync_delivers(
     assert_nothing_lost(home, base)
     complete(OURS, home)
     assert_nothing_lost(home, base)
+
+
+def test_a_server_that_hangs_does_not_stop_the_training(home: Path, base: Path) -> None:
+    port, target = free_port(), free_port()
+    environ = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+    with server(Home(home), target), proxy(port, target) as between:
+        between.hangs.set()
+        driver = start(OURS, home, env=environ)
+        wait_for(lambda: num_ended(home) == NUM_TRIALS, 100)
+        between.hangs.clear()
+        code, errors = end(driver)
+        assert code == 0, errors
+    assert_nothing_lost(home, base)
+
+
+def test_answers_that_are_lost_after_the_server_has_committed(home: Path, base: Path) -> None:
+    port, target = free_port(), free_port()
+    environ = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+    with server(Home(home), target), proxy(port, target, nth=3) as between:
+        code, errors = search(OURS, home, env=environ)
+        assert code == 0, errors
+        assert between.num_lost >= NUM_TRIALS
+    assert_nothing_lost(home, base)
+
+
+def test_without_protection_an_answer_that_is_lost_makes_a_run_twice(home: Path) -> None:
+    port, target = free_port(), free_port()
+    environ = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+    with server(Home(home), target), proxy(port, target, nth=3):
+        search(NAIVE, home, env=environ)
+    assert lost(NAIVE, home) != []

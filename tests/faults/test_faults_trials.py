@@ -94,9 +94,7 @@ def test_a_trial_that_needs_too_much_memory_fails_and_is_not_tried_again(
 def test_a_limit_on_memory_is_a_trials_error_and_no_crash(own_folder: Path, base: Path) -> None:
     home = make_grid(own_folder, base, "hungry", "gigabytes = 20.0")
     driver = start(OURS, home, "--workers", "1")
-    wait_for(lambda: workers(driver.pid))
-    for worker in workers(driver.pid):
-        resource.prlimit(worker, resource.RLIMIT_AS, (12 << 30, 12 << 30))
+    resource.prlimit(driver.pid, resource.RLIMIT_AS, (12 << 30, 12 << 30))  # its workers inherit it
     code, errors = end(driver)
     assert code == 0, errors
     assert of_width(home) == {4: ["Finished"], 8: ["Failed"], 16: ["Finished"], 32: ["Finished"]}
