@@ -76,6 +76,7 @@ BUILTINS: dict[str, dict[str, str]] = {
         "constant": "nnsearch.models.constant:constant",
         "linear": "nnsearch.models.mlp:linear",
         "mlp": "nnsearch.models.mlp:mlp",
+        "embedding_mlp": "nnsearch.models.embedding:embedding_mlp",
         "cnn": "nnsearch.models.cnn:cnn",
         "unet": "nnsearch.models.unet:unet",
         "gan": "nnsearch.models.gan:gan",

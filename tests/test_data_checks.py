@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from nnsearch.data import bundled
-from nnsearch.data.checks import Finding, audit
+from nnsearch.data.checks import audit
 from nnsearch.data.examples import Array, Examples
+from nnsearch.data.findings import Finding
 from nnsearch.data.split import split
 from nnsearch.data.targets import as_numbers, encode_classes
 from nnsearch.signature import Column, Signature

@@ -8,7 +8,7 @@ import pytest
 from nnsearch.data.bundled import iris
 from nnsearch.data.examples import Array, Examples
 from nnsearch.data.prepare import Prepared, open_part, open_prepared, prepare
-from nnsearch.data.redivided import redivide, refuse_redivision
+from nnsearch.data.redivided import folds, redivide, refuse
 from nnsearch.errors import DataError, IntegrityError
 from nnsearch.signature import Signature
 from nnsearch.study.spec import Split
@@ -97,6 +97,14 @@ def test_divisions_that_would_not_be_like_the_first_are_refused(
     kind: str, by: str, target: str
 ) -> None:
     plain = Signature("table", (1,), "float64", "y")
-    refuse_redivision(plain, Split(), "class")
-    with pytest.raises(DataError, match=r"confirmation\.resample"):
-        refuse_redivision(Signature(kind, (1,), "float64", "y"), Split(by=by), target)  # type: ignore[arg-type]
+    refuse("search.folds", plain, Split(), "class")
+    with pytest.raises(DataError, match=r"search\.folds"):
+        refuse("search.folds", Signature(kind, (1,), "float64", "y"), Split(by=by), target)  # type: ignore[arg-type]
+
+
+def test_folds_begin_with_the_first_division_and_judge_each_row_once(tmp_path: Path) -> None:
+    first = prepared_iris(tmp_path, Split())
+    made = folds(first.folder, Split(), seed=0, count=5)
+    assert made[0] == first.folder
+    judged = [each for folder in made for each in rows(folder, "valid")]
+    assert sorted(judged) == rows(first.folder, "train", "valid")

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from company import DOUBLE, MODELS, Materials, assert_equal, rounds, trials_of
 from lessons import ACCURACY, Classroom, classroom, learned
 from torch import nn
 
+from nnsearch.data.prepare import open_part
+from nnsearch.study.folder import StudyFolder
 from nnsearch.study.spec import Component
 from nnsearch.training.averages import (
     add_to_mean,
@@ -18,7 +21,9 @@ from nnsearch.training.averages import (
     share_of_step,
     with_mean,
 )
+from nnsearch.training.examine import predict, rebuild
 from nnsearch.training.fit import fit
+from nnsearch.training.job import run_job, write_job
 from nnsearch.training.recipe import recipe
 from nnsearch.training.steps import size, steps
 
@@ -214,3 +219,17 @@ def test_a_group_that_goes_on_has_the_same_means(digits: Classroom, tmp_path: Pa
         kept, other = whole[-1].finished[number], rest[-1].finished[number]
         assert kept.metrics == other.metrics
         assert all(torch.equal(each, other.weights[name]) for name, each in kept.weights.items())
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_what_is_left_of_a_job_is_the_mean(digits: Classroom, fuse: bool, tmp_path: Path) -> None:
+    """The network that is exported gives the predictions that were judged."""
+    room = digits.changed(model__norm="batch", training__fuse=fuse, training__epochs=3, **EMA)
+    place = StudyFolder(tmp_path).job("a")
+    write_job(place, room.job())
+    run_job(str(place.root))
+    _, parts, _ = rebuild(str(place.root), 0)
+    valid = open_part(room.data, "valid")
+    with np.load(place.trial(0).predictions) as stored:
+        judged = stored["predictions"]
+    np.testing.assert_allclose(predict(parts, np.asarray(valid.inputs)), judged, atol=1e-5)

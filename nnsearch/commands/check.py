@@ -13,10 +13,10 @@ import torch
 
 from nnsearch import components
 from nnsearch.commands.misfits import ends, misfits, model_inputs
-from nnsearch.commands.opening import refuse_confirmation
+from nnsearch.commands.opening import refuse_redivision
 from nnsearch.commands.reading import reading
 from nnsearch.commands.starting import start_notes
-from nnsearch.data.checks import LEAKS
+from nnsearch.data.findings import LEAKS
 from nnsearch.data.prepare import Prepared, inspect
 from nnsearch.errors import StudyError
 from nnsearch.reports.tables import number, table
@@ -65,7 +65,7 @@ def _checked(path: Path, study: Study) -> Checked:
             allow_leaky=study.allow_leaky,
             normal=next(ends(study.task))[1].get("normal", ()),
         )
-    refuse_confirmation(study, prepared.signature)
+    refuse_redivision(study, prepared.signature)
     specimens = _specimens(prepared, target_kind(make_task))
     task: Task = make_task(specimens, **next(ends(study.task))[1])
     objective = choose_objective(study, task.directions)

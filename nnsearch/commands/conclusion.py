@@ -44,7 +44,7 @@ def start_baseline(opened: Opened, executor: Processes) -> Callable[[], None]:
             uid=BASELINE,
         )
         data, code = opened.prepared.folder, opened.study.root.resolve()
-        write_job(folder, Job((spec,), data, code, opened.objective))
+        write_job(folder, Job((spec,), data, code, opened.objective, folds=opened.prepared.folds))
     root, seconds = str(folder.root), opened.study.search.stall_timeout
     begun = executor.submit(errands.train, root)
     return lambda: attempt(executor, errands.train, root, stall_seconds=seconds, begun=begun)

@@ -39,7 +39,8 @@ class Inspected:
     """What the driver has to know of a study's data and task, found out by one who loads torch.
 
     `remarks` are what a person should hear of the data; `baseline` is the model to compare with;
-    `others` are the objectives beside the main one.
+    `others` are the objectives beside the main one, and `folds` the further divisions of the rows
+    that trials are trained on.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Inspected:
     objective: Objective
     baseline: str
     others: tuple[Objective, ...] = ()
+    folds: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def inspect(study: Study, folder: StudyFolder) -> Inspected:
     from nnsearch.commands.starting import networks, start_notes
 
     prepared = prepare_data(study, folder)
-    refuse_confirmation(study, prepared.signature)
+    refuse_redivision(study, prepared.signature)
     task = study_task(study, prepared.folder)
     refuse_misfits(study, prepared.signature, task.outputs or prod(prepared.signature.shape))
     findings = (f"{each.message} {each.hint}" for each in prepared.findings)
@@ -87,6 +89,7 @@ def inspect(study: Study, folder: StudyFolder) -> Inspected:
         choose_objective(study, task.directions),
         task.baseline,
         other_objectives(study, task.directions),
+        _folds(study, prepared.folder),
     )
 
 
@@ -134,12 +137,25 @@ def prepare_data(study: Study, folder: StudyFolder) -> "Prepared":
         )
 
 
-def refuse_confirmation(study: Study, signature: Signature) -> None:
+def refuse_redivision(study: Study, signature: Signature) -> None:
     """Raise DataError where the study's rows cannot be divided anew, and it wants that."""
-    from nnsearch.data.redivided import refuse_redivision
+    from nnsearch.data import redivided
 
-    if study.confirmation.is_wanted and study.confirmation.resample:
-        refuse_redivision(signature, study.split, _target(study))
+    resamples = study.confirmation.is_wanted and study.confirmation.resample
+    for key, is_wanted in (
+        ("confirmation.resample", resamples),
+        ("search.folds", study.search.folds),
+    ):
+        if is_wanted:
+            redivided.refuse(key, signature, study.split, _target(study))
+
+
+def _folds(study: Study, prepared: Path) -> tuple[Path, ...]:
+    from nnsearch.data.redivided import folds
+
+    count = study.search.folds
+    made = folds(prepared, study.split, seed=study.seed, count=count) if count else []
+    return tuple(made[1:])
 
 
 def study_task(study: Study, data: Path, chosen: Component | None = None) -> "Task":

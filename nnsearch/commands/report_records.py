@@ -10,7 +10,7 @@ from nnsearch.commands.places import MLRUNS
 from nnsearch.commands.report_interpret import interpretation
 from nnsearch.commands.report_rows import mistakes, parts, rivals, scored
 from nnsearch.commands.show import Row, show
-from nnsearch.data.checks import Finding
+from nnsearch.data.findings import Finding
 from nnsearch.events import Finished
 from nnsearch.reports.html_content import Cost, Data, Report, Trial
 from nnsearch.reports.importance import Importance, importance

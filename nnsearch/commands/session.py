@@ -149,6 +149,7 @@ def _write_job(
         rungs,
         opened.prepared.others,
         opened.study.search.constraints,
+        opened.prepared.folds,
     )
     write_job(opened.folder.job(name), job)
 

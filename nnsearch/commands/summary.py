@@ -15,6 +15,7 @@ from nnsearch.commands.places import MLRUNS
 from nnsearch.commands.result import RunResult
 from nnsearch.reports.tables import duration, number, with_interval
 from nnsearch.study.folder import StudyFolder, read_json
+from nnsearch.study.spec import FOLDS
 from nnsearch.tracking.store import shown
 
 _DETAIL = " " * 15
@@ -68,7 +69,10 @@ def _tested(result: RunResult) -> Iterator[str]:
 def _chosen(result: RunResult) -> Iterator[str]:
     """The best trial, how it stands against the baseline, and what was searched."""
     best, objective = result.conclusion.best, result.objective
-    yield f"best trial     {best.trial}: {objective.key} {number(best.value)}{_against(result)}"
+    num_folds = sum(key.startswith(FOLDS) for key in best.metrics) - 1
+    mean = f" (mean of {num_folds} divisions)" if num_folds > 0 else ""
+    value = f"{objective.key} {number(best.value)}{mean}"
+    yield f"best trial     {best.trial}: {value}{_against(result)}"
     params = {name: _setting(value) for name, value in result.params.items()}
     width = max(map(len, params), default=0)
     for name, value in params.items():

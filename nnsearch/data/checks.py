@@ -1,79 +1,61 @@
-"""What would make a result a lie: leaks, copies and empty classes. Changes no data."""
+"""What would make a result a lie: the whole audit of data and split. Changes no data."""
 
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from nnsearch.data.dates import is_moment, mixed_times, torn_groups
 from nnsearch.data.examples import Array, Examples, row_keys
+from nnsearch.data.findings import Finding, listed
+from nnsearch.data.near_copies import near_copies
+from nnsearch.data.shift import shift
 from nnsearch.data.split import RowsOf
-from nnsearch.errors import Problem
-
-# What allow_leaky lets pass: the copies, columns and times that tell the answer beforehand.
-LEAKS = frozenset({"E351", "E352", "E353", "E354"})
+from nnsearch.data.telling_columns import telling_columns
 
 # Above this share of valid and test rows, copies of train rows are a leak and not an accident.
 _MOST_COPIES = 0.1
 _FEWEST_ROWS = 10
 _SMALL_CLASS = 5
-_LISTED = 5
 _SAME = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about the data that a person should know; an "error" stops the study.
-
-    `column` names the one column that it is about, if it is about one.
-    """
-
-    level: Literal["error", "warning"]
-    code: str
-    message: str
-    hint: str = ""
-    column: str = ""
-
-    def __str__(self) -> str:
-        hint = f" {self.hint}" if self.hint else ""
-        return f"{self.level}[{self.code}]: {self.message}{hint}"
-
-    def as_problem(self) -> Problem:
-        """The same as a Problem, to be raised."""
-        return Problem(self.code, self.message, hint=self.hint)
-
-
-def allowed(finding: Finding) -> Finding:
-    """A leak as a study with allow_leaky has it: it stops nothing, and stays one."""
-    hint = "allow_leaky lets it pass: the results will look better than they are."
-    return replace(finding, level="warning", hint=hint)
+_SAMPLED = 1000
 
 
 def audit(examples: Examples, rows: RowsOf) -> list[Finding]:
     """What there is to say of encoded examples and their split, errors first.
 
     Errors are leaks (many copies of train rows in the other parts, a column that equals the
-    target, an ID column, a test that is older than train) and classes that train lacks.
+    target, an ID column, a test that is older than train, groups that are torn) and classes that
+    train lacks. What only looks like one is a warning, and so are parts that are unlike train.
     """
     found = [*_copies(examples, rows), *_times(examples, rows), *_classes(examples, rows)]
+    found += [*torn_groups(examples, rows), *near_copies(examples, rows)]
     if examples.signature.kind == "table":
         found += [*_leaking_columns(examples), *_silent_columns(examples, rows)]
+        told = {each.column for each in found}
+        telling = telling_columns(examples, rows)
+        found += [each for each in telling if each.column not in told]
+        found += mixed_times(examples, rows)
+    found += shift(examples, rows)
     return sorted(found, key=lambda each: each.level != "error")
 
 
 def _copies(examples: Examples, rows: RowsOf) -> Iterator[Finding]:
     keys = row_keys(examples.inputs, examples.targets)
-    train = {keys[row] for row in rows["train"]}
-    counts = {
-        part: sum(keys[row] in train for row in rows[part].tolist()) for part in ("valid", "test")
+    train = {keys[row]: row for row in rows["train"].tolist()}
+    copies = {
+        part: [row for row in rows[part].tolist() if keys[row] in train]
+        for part in ("valid", "test")
     }
-    num_copies = sum(counts.values())
+    num_copies = sum(map(len, copies.values()))
     if not num_copies:
         return
     num_rows = len(rows["valid"]) + len(rows["test"])
+    first = min(itertools.chain(*copies.values()))
     message = (
-        f"{counts['valid']} rows of valid and {counts['test']} of test are equal to rows of train."
+        f"{len(copies['valid'])} rows of valid and {len(copies['test'])} of test are equal to rows"
+        f" of train, such as row {first + 1} of the source to its row {train[keys[first]] + 1}."
     )
     hint = 'Set dedupe = true where the source has it, or split by = "group".'
     if num_copies > _MOST_COPIES * num_rows:
@@ -106,7 +88,7 @@ def _classes(examples: Examples, rows: RowsOf) -> Iterator[Finding]:
         absent = [labels[index] for index in np.flatnonzero(count == 0)]
         if not absent or not len(rows[part]):
             continue
-        message = f"{len(absent)} classes are absent from {part}: {_listed(absent)}."
+        message = f"{len(absent)} classes are absent from {part}: {listed(absent)}."
         if part == "train":
             yield Finding("error", "E355", message, 'Split by = "class", or add rows.')
         else:
@@ -114,7 +96,7 @@ def _classes(examples: Examples, rows: RowsOf) -> Iterator[Finding]:
     present = counts["train"] > 0
     small = [labels[index] for index in np.flatnonzero(present & (counts["train"] < _SMALL_CLASS))]
     if small:
-        message = f"{len(small)} classes have under {_SMALL_CLASS} rows in train: {_listed(small)}."
+        message = f"{len(small)} classes have under {_SMALL_CLASS} rows in train: {listed(small)}."
         yield Finding("warning", "W356", message, "Add rows or merge classes.")
 
 
@@ -133,7 +115,9 @@ def _leaking_columns(examples: Examples) -> Iterator[Finding]:
         if any(_tells_target(cells, each, num_labels) for each in targets):
             message = f"column '{column.name}' is equal to the target."
             yield Finding("error", "E352", message, hint, column.name)
-        elif not is_only and _is_id(column.name, column.kind, cells):
+        elif is_only or is_moment(examples, place):
+            continue
+        elif _is_id(column.name, column.kind, cells):
             message = f"column '{column.name}' is an ID."
             yield Finding("error", "E353", message, hint, column.name)
 
@@ -143,6 +127,8 @@ def _tells_target(cells: npt.NDArray[np.float64], targets: Array, num_labels: in
     if np.isnan(cells).any() or targets.dtype.kind not in "if":
         return False
     if num_labels:
+        if len(np.unique(cells[:_SAMPLED])) > num_labels:
+            return False
         values, index = np.unique(cells, return_inverse=True)
         num_classes = len(np.unique(targets))
         if len(values) != num_classes:
@@ -157,12 +143,12 @@ def _tells_target(cells: npt.NDArray[np.float64], targets: Array, num_labels: in
 
 def _is_id(name: str, kind: str, cells: npt.NDArray[np.float64]) -> bool:
     """Whether all cells differ and are texts, consecutive whole numbers, or called an ID."""
-    if np.isnan(cells).any() or len(np.unique(cells)) < len(cells):
+    is_whole = bool(np.all(cells == np.floor(cells)))  # a missing cell is none
+    if not is_whole or len(np.unique(cells)) < len(cells):
         return False
     is_named = name.lower() in {"id", "index", "uuid", "key"} or name.lower().endswith("_id")
-    is_whole = bool(np.all(cells == np.floor(cells)))
-    is_consecutive = is_whole and float(np.ptp(cells)) == len(cells) - 1
-    return kind == "categorical" or is_consecutive or (is_whole and is_named)
+    is_consecutive = float(np.ptp(cells)) == len(cells) - 1
+    return kind == "categorical" or is_consecutive or is_named
 
 
 def _silent_columns(examples: Examples, rows: RowsOf) -> Iterator[Finding]:
@@ -177,10 +163,5 @@ def _silent_columns(examples: Examples, rows: RowsOf) -> Iterator[Finding]:
             message = f"column '{names[0]}' {what} in train."
             yield Finding("warning", "W357", message, "It is not used.", names[0])
         elif names:
-            message = f"{len(names)} columns of which each {what} in train: {_listed(names)}."
+            message = f"{len(names)} columns of which each {what} in train: {listed(names)}."
             yield Finding("warning", "W357", message, "They are not used.")
-
-
-def _listed(names: list[str]) -> str:
-    more = ", ..." if len(names) > _LISTED else ""
-    return ", ".join(f"'{name}'" for name in names[:_LISTED]) + more

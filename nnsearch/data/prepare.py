@@ -21,8 +21,9 @@ from typing import Any, Literal
 import numpy as np
 
 from nnsearch.data.anomalies import ANOMALY_LABELS, encode_anomalies, normal_in_train
-from nnsearch.data.checks import LEAKS, Finding, allowed, audit
+from nnsearch.data.checks import audit
 from nnsearch.data.examples import Array, Examples
+from nnsearch.data.findings import LEAKS, Finding, allowed
 from nnsearch.data.split import PARTS, Part, RowsOf, split, with_split_column
 from nnsearch.data.targets import (
     as_numbers,

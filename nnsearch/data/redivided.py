@@ -4,7 +4,7 @@ A winner that was picked by few validation rows is picked by their luck too; on 
 the same rows it has to do without.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +23,10 @@ Order = npt.NDArray[np.int64]
 PARTS = ("train", "valid")
 
 
-def refuse_redivision(signature: Signature, spec: Split, target: str) -> None:
+def refuse(key: str, signature: Signature, spec: Split, target: str) -> None:
     """Raise DataError where other divisions of the rows would not be like the first.
 
-    `target` is the kind of target that the study's task wants.
+    `key` is what the study wants them for, `target` the kind of target that its task wants.
     """
     reasons = {
         "rows that are split by time cannot be divided anew": spec.by == "time",
@@ -35,8 +35,8 @@ def refuse_redivision(signature: Signature, spec: Split, target: str) -> None:
     }
     for reason, holds in reasons.items():
         if holds:
-            hint = "Take confirmation.resample out: fresh seeds remain."
-            raise DataError([Problem("E372", f"confirmation.resample: {reason}.", hint=hint)])
+            problem = Problem("E372", f"{key}: {reason}.", hint=f"Take {key} out of the study.")
+            raise DataError([problem])
 
 
 def redivide(prepared: Path, spec: Split, *, seed: int, count: int) -> list[Path]:
@@ -45,12 +45,26 @@ def redivide(prepared: Path, spec: Split, *, seed: int, count: int) -> list[Path
     They have as many validation rows as the first division, and no row twice where the rows are
     enough; by class and by group as `spec` says. A folder that is there already is used.
     """
-    first = open_prepared(prepared)
-    folders = [prepared.parent / f"{prepared.name}-{number}-of-{count}" for number in range(count)]
+    return _divide(prepared, spec, seed, [f"{place}-of-{count}" for place in range(count)])
+
+
+def folds(prepared: Path, spec: Split, *, seed: int, count: int) -> list[Path]:
+    """The first division as it is, and `count` - 1 others that validate by other rows."""
+    names = ["", *(f"fold-{place}-of-{count}" for place in range(1, count))]
+    return _divide(prepared, spec, seed, names)
+
+
+def _divide(prepared: Path, spec: Split, seed: int, names: Sequence[str]) -> list[Path]:
+    """A folder for each name; no name stands for the first division, which then begins."""
+    first, count = open_prepared(prepared), len(names)
+    folders = [prepared.parent / f"{prepared.name}-{each}" if each else prepared for each in names]
     if all(PreparedFolder(each).record.exists() for each in folders):
         return folders
     examples = _together([open_part(prepared, "train"), open_part(prepared, "valid")])
     order = _order(examples, spec, np.random.default_rng(derived_seed(seed, "redivide", count)))
+    if prepared in folders:
+        is_first = order >= first.num_rows["train"]  # the rows of valid stand behind those of train
+        order = np.concatenate([order[is_first], order[~is_first]])
     for folder, block in zip(folders, _blocks(order, first.num_rows["valid"], count), strict=True):
         if PreparedFolder(folder).record.exists():
             continue

@@ -149,7 +149,11 @@ class TableTransform(nn.Module):
         *,
         is_log: bool = False,
     ) -> None:
-        """`fitted` is [N, 5]: fill, low, high, offset, factor; `hot` (group, column, code)."""
+        """`fitted` is [N, 5]: fill, low, high, offset, factor; `hot` (group, column, code).
+
+        `places` has the places of each categorical column's features among all, the last of which
+        is for all other categories.
+        """
         super().__init__()
         self.is_log = is_log
         self.register_buffer("numeric", torch.tensor(numeric, dtype=torch.int64))
@@ -165,6 +169,14 @@ class TableTransform(nn.Module):
         groups[range(len(hot)), members] = 1.0
         self.register_buffer("groups", groups)
         self.num_features = len(numeric) + len(lacking) + len(hot) + num_groups
+        first = len(numeric) + len(lacking)
+        self.places = tuple(
+            (
+                *(first + place for place, member in enumerate(members) if member == group),
+                first + len(hot) + group,
+            )
+            for group in range(num_groups)
+        )
 
     def forward(self, x_BC: Tensor) -> Tensor:
         """Float32 [B, features]; the arithmetic is float64, for a time in seconds needs it."""

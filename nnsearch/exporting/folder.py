@@ -1,4 +1,4 @@
-"""A whole export: model, manifest, script, sample and README, all there or not at all.
+"""A whole export: model, weights, manifest, script, sample and README, all there or not at all.
 
 Knows no study and no training: whatever they have to say stands in `facts`.
 """

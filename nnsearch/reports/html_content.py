@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnsearch.data.checks import Finding
+from nnsearch.data.findings import Finding
 from nnsearch.events import Confirmed, Epoch, Finished, Scalar, Tested
 from nnsearch.reports.importance import Importance
 from nnsearch.reports.statistics import Difference

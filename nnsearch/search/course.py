@@ -41,7 +41,8 @@ class Means:
 class Job:
     """A job under way: its future, how far its events were read, how often it was begun again.
 
-    `alive_at` is its last sign of life on the means' clock: its beginning, or an event.
+    `alive_at` is its last sign of life on the means' clock: its beginning, or an event. `num_bytes`
+    is how much had been written of its other divisions when that was last looked at.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Job:
     stalls: int = 0
     alive_at: float = 0.0
     is_killed: bool = False
+    num_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,9 +171,20 @@ def _kill_stalled(work: Work) -> None:
     for job in work.jobs.values():
         if job.future is None or not job.future.running():
             job.alive_at = now
-        elif now - job.alive_at > work.means.stall_seconds and not job.is_killed:
+        elif _is_silent(work, job, now) and not job.is_killed:
             job.is_killed = True
             work.means.kill(job.future)
+
+
+def _is_silent(work: Work, job: Job, now: float) -> bool:
+    if now - job.alive_at <= work.means.stall_seconds:
+        return False
+    folds = work.folder.job(job.name).root.glob("fold-*/events.jsonl")
+    num_bytes = sum(each.stat().st_size for each in folds)
+    if num_bytes == job.num_bytes:
+        return True
+    job.num_bytes, job.alive_at = num_bytes, now
+    return False
 
 
 def _append(path: Path, ending: Ending) -> None:

@@ -8,6 +8,7 @@ from nnsearch.study.frame import (
     TABLES,
     bind_confirmation,
     bind_search,
+    check_folds,
     check_grid,
     check_keys,
     check_name,
@@ -40,6 +41,7 @@ def bind(tables: Mapping[str, Any], stem: str, setting: Setting) -> Study:
     training = _training(tables.get("training", {}), setting)
     search = bind_search(tables.get("search", {}), setting)
     confirmation = bind_confirmation(tables.get("confirmation", {}), data.split, setting)
+    check_folds(search, data.split, setting)
     if search.sampler.name == "grid":
         check_grid([*data.transforms, *spaces.values(), training], setting)
     complaints.raise_any()

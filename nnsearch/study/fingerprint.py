@@ -13,7 +13,7 @@ from nnsearch.study.spec import Choice, Component, IntRange, Range, Space, Study
 NOT_COMPARED = ("name", "description", "data.allow_leaky", "allow_code")
 SEARCH_COMPARED = ("search.objective", "search.direction")
 # These came later: where there are none, they are as if they were not there.
-SEARCH_COMPARED_IF_ANY = ("search.objectives", "search.constraints")
+SEARCH_COMPARED_IF_ANY = ("search.objectives", "search.constraints", "search.folds")
 TRAINING_NOT_COMPARED = ("training.device", "training.checkpoint_seconds", "training.fuse")
 
 # The tables of components, and the kind that each holds.

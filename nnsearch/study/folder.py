@@ -191,6 +191,15 @@ class JobFolder:
         return self.root / "job.lock"
 
     @property
+    def held(self) -> Path:
+        """What is finished on the first division of the rows, while others are trained on."""
+        return self.root / "held.jsonl"
+
+    def fold(self, number: int) -> "JobFolder":
+        """The same trials on another division of the rows; the first division is this job's own."""
+        return JobFolder(self.root / f"fold-{number}")
+
+    @property
     def verdicts(self) -> Path:
         """The pruner's answers to this job's rungs, appended by the driver."""
         return self.root / "verdicts.jsonl"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 from nnsearch import components
 from nnsearch.components import Count
@@ -34,6 +34,7 @@ TABLES = ("data", "task", "model", "optimizer", "schedule", "training", "search"
 NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 MAX_GRID = 100_000
+MAX_FOLDS = 50
 TOLERANCE = 1e-6
 SHARES = ("train", "valid", "test")
 
@@ -74,6 +75,7 @@ def search_keys(
     direction: Direction | None = None,
     objectives: tuple[str, ...] = (),
     constraints: tuple[str, ...] = (),
+    folds: Annotated[int, Ge(0), Le(MAX_FOLDS)] = 0,
 ) -> None:
     """The keys of [search]."""
 
@@ -136,6 +138,17 @@ def bind_split(table: object, at: At, setting: Setting) -> Split:
         message = f"{subject(at)} has a column, which by = '{checked['by']}' does not use."
         complaints.add("E404", (*at, "column"), message, "Give by = 'group' or by = 'time'.")
     return Split(**checked)
+
+
+def check_folds(search: Search, split: Split, setting: Setting) -> None:
+    """Complain of a number of folds that is none, and of folds of rows that time divides."""
+    at = ("search", "folds")
+    if search.folds == 1:
+        hint = "Give 2 or more, or leave it out."
+        setting.complaints.add("E422", at, "[search] folds = 1 is no cross-validation.", hint)
+    if search.folds and split.by == "time":
+        message = "[search] folds: rows that are split by time cannot be divided anew."
+        setting.complaints.add("E423", at, message, "Leave it out.")
 
 
 def bind_search(table: object, setting: Setting) -> Search:

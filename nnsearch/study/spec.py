@@ -14,6 +14,8 @@ Direction = Literal["maximize", "minimize"]
 
 # Before the names of what a trial costs, as `valid/` stands before the metrics of a task.
 COST = "cost/"
+# Before the numbers of the divisions of the rows, where a trial is trained on several.
+FOLDS = "folds/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How a study searches, and when it stops. `trials` is the study's total."""
+    """How a study searches, and when it stops. `trials` is the study's total.
+
+    With `folds` a trial's value is the mean over as many divisions of the rows.
+    """
 
     sampler: Component
     pruner: Component
@@ -126,6 +131,7 @@ class Search:
     direction: Direction | None = None
     objectives: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    folds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

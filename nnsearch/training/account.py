@@ -37,7 +37,8 @@ class Account:
     """Where a job's trials are accounted for, and what they are judged by.
 
     `rungs` are the epochs after which a trial waits for the pruner's verdict; `code` is the folder
-    of the study file; `others` are the objectives beside the main one.
+    of the study file; `others` are the objectives beside the main one. What is finished is told to
+    nobody yet where the account `holds` it.
     """
 
     folder: JobFolder
@@ -46,10 +47,12 @@ class Account:
     code: Path
     others: tuple[Objective, ...] = ()
     limits: tuple[Limit, ...] = ()
+    holds: bool = False
 
     def ended(self) -> set[int]:
-        """The trials that have ended, by their numbers."""
-        return {each.trial for each in recorded(self.folder) if isinstance(each, Ending)}
+        """The trials that need no more training here, by their numbers."""
+        ended = {each.trial for each in recorded(self.folder) if isinstance(each, Ending)}
+        return ended | held(self.folder).keys()
 
 
 @contextmanager
@@ -82,10 +85,22 @@ def sole_attempt(folder: JobFolder) -> Iterator[None]:
         yield
 
 
-def record(folder: JobFolder, *told: Event) -> None:
+def record(account: Account, *told: Event) -> None:
     """Append events to the job's file; endings are on the disk when this returns."""
-    has_ending = any(isinstance(each, Ending) for each in told)
-    events.append_lines(folder.events, [events.to_line(each) for each in told], sync=has_ending)
+    kept = [each for each in told if account.holds and isinstance(each, Finished)]
+    if kept:
+        events.cut_torn_line(account.folder.held)
+        events.append_lines(account.folder.held, map(events.to_line, kept), sync=True)
+    lines = [events.to_line(each) for each in told if each not in kept]
+    if lines:
+        has_ending = any(isinstance(each, Ending) for each in told)
+        events.append_lines(account.folder.events, lines, sync=has_ending)
+
+
+def held(folder: JobFolder) -> dict[int, Finished]:
+    """What a job has finished and not told yet, by the trials' numbers."""
+    found = (events.from_line(line) for line, _ in events.whole_lines(folder.held))
+    return {each.trial: each for each in found if isinstance(each, Finished)}
 
 
 def record_cost(folder: JobFolder, cpu_seconds: float) -> None:

@@ -25,7 +25,7 @@ def train_alone(trial: TrialSpec, material_of: MaterialOf, account: Account) -> 
         if is_of_the_disk(error):
             raise  # no trial's fault: the study stops until there is room
         ending = Failed(trial.number, time.time(), one_line(error), traceback.format_exc())
-    record(account.folder, ending)
+    record(account, ending)
     checkpoint.remove(account.folder.trial(trial.number).checkpoint)
 
 
@@ -40,7 +40,7 @@ def _train(trial: TrialSpec, material_of: MaterialOf, account: Account) -> Endin
     pupil = prepare(trial, material_of(trial), account.code)
     past = checkpoint.load(kept_at)
     begins = _begins(trial, pupil, 1 if past is None else len(past["losses"]) + 1)
-    record(account.folder, begins)
+    record(account, begins)
     if ending := barred(account, number, begins.num_parameters):
         return ending
     run = fit(pupil, account.objective, number, past)
@@ -52,7 +52,7 @@ def _train(trial: TrialSpec, material_of: MaterialOf, account: Account) -> Endin
             seconds = time.monotonic() - began
             material, shown = pupil.material, show(pupil.model, pupil.material)
             return finish(account, number, stop.value, material, seconds=seconds, shown=shown)
-        record(account.folder, step.event)
+        record(account, step.event)
         if time.monotonic() - saved >= pupil.recipe.checkpoint_seconds:
             checkpoint.save(kept_at, step.snapshot())
             saved = time.monotonic()

@@ -112,9 +112,7 @@ def _passes(network: nn.Module, row: Tensor) -> list[float]:
 def _rebuilt(trial: TrialSpec, kept: Kept, material: Material, code: Path) -> nn.Sequential:
     """Transforms, model and decoding on the CPU, in evaluation mode, with the weights kept."""
     like = replace(material, train=material.train[:1].cpu())
-    # Building draws weights, and a trial of the same program may still be drawing.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        model = build_model(trial, like, code)
+    model = build_model(trial, like, code)
     model.load_state_dict({name: each.cpu() for name, each in kept.weights.items()})
     return nn.Sequential(material.transforms, model, material.task.decode).eval()
 

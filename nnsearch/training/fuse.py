@@ -1,8 +1,8 @@
 """Which trials share a program. Pure: trials in, groups of trials out.
 
 Two trials go together where their networks have the same shape: they may differ in rates, dropout,
-penalties, limits, label smoothing, optimizer, schedule, patience and number of epochs. Knows no
-torch: whether a network has a stacked form is seen when it is built.
+penalties, limits, label smoothing, optimizer, schedule, averaging, patience and number of epochs.
+Knows no torch: whether a network has a stacked form is seen when it is built.
 """
 
 from collections.abc import Sequence

@@ -17,6 +17,7 @@ from nnsearch.study.limits import limit_of
 from nnsearch.study.spec import TrialSpec, digest
 from nnsearch.training.account import Account, record_cost, sole_attempt
 from nnsearch.training.alone import train_alone
+from nnsearch.training.folds import train_on_folds
 from nnsearch.training.fuse import can_fuse
 from nnsearch.training.jobfile import Job, read_job, recorded, write_job
 from nnsearch.training.material import Material, gather, with_task
@@ -45,7 +46,16 @@ def _run(folder: JobFolder) -> None:
     job = read_job(folder)
     events.cut_torn_line(folder.events)
     limits = tuple(map(limit_of, job.constraints))
-    account = Account(folder, job.objective, job.rungs, job.code, job.others, limits)
+    account = Account(
+        folder, job.objective, job.rungs, job.code, job.others, limits, holds=bool(job.folds)
+    )
+    _train(job, account)
+    if job.folds:
+        train_on_folds(job, account, _run)
+    record_cost(folder, time.process_time() - begun)
+
+
+def _train(job: Job, account: Account) -> None:
     ended = account.ended()
     left = [trial for trial in job.trials if trial.number not in ended]
     supply = partial(material_of, job=job)
@@ -55,7 +65,6 @@ def _run(folder: JobFolder) -> None:
     for trial in left:
         if not can_fuse(trial):
             train_alone(trial, supply, account)
-    record_cost(folder, time.process_time() - begun)
 
 
 def material_of(trial: TrialSpec, job: Job) -> Material:

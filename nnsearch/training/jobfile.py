@@ -16,7 +16,8 @@ class Job:
 
     `rungs` are the epochs after which a trial waits for the pruner's verdict; `code` is the folder
     of the study file; `others` are the objectives beside the main one, and `constraints` such as
-    `parameters <= 1000`.
+    `parameters <= 1000`. `folds` are further divisions of the rows of `data` to train on, over all
+    of which a trial's value is the mean.
     """
 
     trials: tuple[TrialSpec, ...]
@@ -26,11 +27,13 @@ class Job:
     rungs: tuple[int, ...] = ()
     others: tuple[Objective, ...] = ()
     constraints: tuple[str, ...] = ()
+    folds: tuple[Path, ...] = ()
 
 
 def write_job(folder: JobFolder, job: Job) -> None:
     """Put a job into its folder, where `run_job` finds it."""
-    fields = asdict(job) | {"data": str(job.data), "code": str(job.code)}
+    paths = {"data": str(job.data), "code": str(job.code), "folds": [*map(str, job.folds)]}
+    fields = asdict(job) | paths
     write_json(folder.spec, fields)
 
 
@@ -45,6 +48,7 @@ def read_job(folder: JobFolder) -> Job:
         rungs=tuple(fields["rungs"]),
         others=tuple(Objective(**each) for each in fields.get("others", ())),
         constraints=tuple(fields.get("constraints", ())),
+        folds=tuple(map(Path, fields.get("folds", ()))),
     )
 
 

@@ -13,6 +13,7 @@ from nnsearch import components
 from nnsearch.data.examples import Examples
 from nnsearch.data.prepare import open_part
 from nnsearch.data.transforms import default_transform
+from nnsearch.models.embedding import Features
 from nnsearch.models.factorization import Pairs
 from nnsearch.models.sequence import Tokens
 from nnsearch.study.spec import Component, TrialSpec
@@ -40,12 +41,17 @@ class Material:
 
     @property
     def inputs(self) -> tuple[int, ...]:
-        """The shape behind the transforms; of a text `Tokens`, of a user and an item `Pairs`."""
+        """The shape behind the transforms; of a text `Tokens`, of a user and an item `Pairs`.
+
+        That of a table with categories is `Features`.
+        """
         last: nn.Module | None = self.transforms[-1] if len(self.transforms) else None
         vocabulary = getattr(last, "vocabulary", 0)
         if sizes := getattr(last, "sizes", ()):
             return Pairs(*sizes)
         shape = tuple(self.train.shape[1:])
+        if places := getattr(last, "places", ()):
+            return Features(shape[0], places)
         return Tokens(shape[0], vocabulary) if vocabulary else shape
 
 

@@ -42,7 +42,7 @@ def train_together(trials: Sequence[TrialSpec], material_of: MaterialOf, account
             raise  # no trial's fault: the study stops until there is room
         if len(trials) == 1:
             details = traceback.format_exc()
-            record(account.folder, Failed(trials[0].number, time.time(), one_line(error), details))
+            record(account, Failed(trials[0].number, time.time(), one_line(error), details))
         else:
             _train_apart(trials, material_of, account)
     checkpoint.remove(account.folder.checkpoint)
@@ -69,12 +69,12 @@ def _train(group: Group, account: Account) -> None:
     count = sum(each.numel() for each in group.template.parameters())
     device = group.weights.values.device
     record(
-        account.folder,
+        account,
         *(started(members[n].trial, first, device, count) for n in sorted(members)),
     )
     ended = [ending for n in sorted(members) if (ending := barred(account, n, count))]
     if ended:
-        record(account.folder, *ended)  # all of them, for they are of one shape
+        record(account, *ended)  # all of them, for they are of one shape
         return
     run = fit_many(group, account.objective, past)
     try:
@@ -91,7 +91,7 @@ def _take(lesson: _Lesson, taken: Round) -> set[int]:
     for event in taken.events:
         lesson.seconds[event.trial] += event.seconds
     failed = [Failed(number, time.time(), error) for number, error in taken.failed.items()]
-    record(account.folder, *taken.events, *failed)
+    record(account, *taken.events, *failed)
     pruned = _pruned(lesson, taken.events)
     endings: list[Ending] = [
         Pruned(
@@ -109,7 +109,7 @@ def _take(lesson: _Lesson, taken: Round) -> set[int]:
             material, seconds = lesson.members[number].material, lesson.seconds[number]
             endings.append(finish(account, number, kept, material, seconds=seconds))
     if endings:
-        record(account.folder, *endings)
+        record(account, *endings)
     _save_if_due(lesson, taken)
     return pruned
 

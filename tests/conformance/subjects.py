@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nnsearch import components
 from nnsearch.data.examples import Examples
+from nnsearch.models.embedding import Features
 from nnsearch.models.factorization import Pairs
 from nnsearch.models.sequence import Tokens
 from nnsearch.signature import Column, Signature
@@ -63,8 +64,16 @@ def _whole(shape: tuple[int, ...], highest: tuple[int, ...]) -> Tensor:
     return torch.stack(columns, dim=1).reshape(8, *shape)
 
 
+def _categories() -> Tensor:
+    """Two numbers, and two columns of three categories and of two."""
+    codes = torch.arange(8)
+    hot = [torch.eye(3)[codes % 3], torch.eye(2)[codes % 2]]
+    return torch.cat([_real(2), *hot], dim=1)
+
+
 INPUTS = {
     "table": Inputs((6,), _real(6)),
+    "categories": Inputs(Features(7, ((2, 3, 4), (5, 6))), _categories()),
     "image": Inputs((2, 8, 8), _real(2, 8, 8)),
     "series": Inputs((3, 10), _series(3, 10)),
     "tokens": Inputs(Tokens(9, 20), _whole((9,), (20,) * 9).int()),

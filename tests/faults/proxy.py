@@ -4,6 +4,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,23 +15,23 @@ DROPPED = {"connection", "transfer-encoding", "content-length", "server", "date"
 
 @dataclass
 class Proxy:
-    """Where it listens, and what it does: while `hangs` is set nothing is answered.
+    """The server behind it, and its faults: while `hangs` is set nothing is answered.
 
-    Of the calls that change something every `nth` is carried out and answered with an error.
+    Where it `loses` answers, every second call of each kind that changes what is tracked is carried
+    out, and answered with an error.
     """
 
-    port: int
     target: int
-    nth: int = 0
+    loses: bool = False
     hangs: threading.Event = field(default_factory=threading.Event)
-    num_changes: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
     num_lost: int = 0
 
 
 @contextmanager
-def proxy(port: int, target: int, *, nth: int = 0) -> Iterator[Proxy]:
+def proxy(port: int, target: int, *, loses: bool = False) -> Iterator[Proxy]:
     """Answer at `port` what the server at `target` of this machine does, but for the faults."""
-    state = Proxy(port, target, nth)
+    state = Proxy(target, loses)
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -57,7 +58,7 @@ def proxy(port: int, target: int, *, nth: int = 0) -> Iterator[Proxy]:
 
 
 def _forward(asked: BaseHTTPRequestHandler, state: Proxy) -> None:
-    body = asked.rfile.read(int(asked.headers.get("Content-Length", 0)))
+    body = _body(asked)
     while state.hangs.is_set():
         time.sleep(0.05)
     headers = {key: value for key, value in asked.headers.items() if key.lower() not in DROPPED}
@@ -73,13 +74,24 @@ def _forward(asked: BaseHTTPRequestHandler, state: Proxy) -> None:
             status, content, kind = answer.status, answer.read(), answer.headers["Content-Type"]
     except urllib.error.HTTPError as error:
         status, content, kind = error.code, error.read(), error.headers["Content-Type"]
-    if asked.command != "GET" and not asked.path.endswith("/search"):
-        state.num_changes += 1
-        if state.nth and state.num_changes % state.nth == 0:
-            state.num_lost += 1
-            status, content, kind = 500, b"the answer is lost", "text/plain"
+    is_change = asked.command == "POST" and not asked.path.endswith("/search")
+    state.changes[asked.path] += is_change
+    if is_change and state.loses and state.changes[asked.path] % 2 == 0:
+        state.num_lost += 1
+        status, content, kind = 500, b"the answer is lost", "text/plain"
     asked.send_response(status)
     asked.send_header("Content-Type", kind or "application/octet-stream")
     asked.send_header("Content-Length", str(len(content)))
     asked.end_headers()
     asked.wfile.write(content)
+
+
+def _body(asked: BaseHTTPRequestHandler) -> bytes:
+    if asked.headers.get("Transfer-Encoding", "") != "chunked":
+        return asked.rfile.read(int(asked.headers.get("Content-Length", 0)))
+    whole = b""
+    while size := int(asked.rfile.readline(), 16):
+        whole += asked.rfile.read(size)
+        asked.rfile.readline()
+    asked.rfile.readline()
+    return whole
