@@ -12,6 +12,10 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # not installed.
 DATA_PACKAGES := aeon bokeh-sampledata
 
+# Two processes at most: tests start processes themselves, and measure how long things take. The
+# tests of a file stay together, for they share what took long to make.
+PARALLEL := -n logical --maxprocesses 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run ui test check lint format generated test-slow soak bench clean distclean
@@ -26,10 +30,10 @@ ui: .venv/ready-run ## open the MLflow UI on this project's runs
 	$(BIN)/nnsearch ui
 
 test: .venv/ready-test ## set up, then the tests (TESTS='-k name' for some of them)
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest $(PARALLEL) $(TESTS)
 
 check: lint ## the whole gate: lint, types, layers, tests
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest $(PARALLEL) $(TESTS)
 
 lint: .venv/ready-test ## the gate without the tests
 	$(BIN)/ruff check

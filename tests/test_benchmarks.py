@@ -112,6 +112,21 @@ def test_random_configurations_lie_in_the_space(work: ModuleType) -> None:
     assert all(1e-4 <= each["lr"] <= 1e-1 and 0 <= each["dropout"] <= 0.5 for each in drawn)
 
 
+def test_the_winner_s_errors_are_told_in_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    winner = importlib.import_module("winner")
+    runs = [
+        {"searched": 0.9, "searched_truth": 0.8, "confirmed": 0.81, "confirmed_truth": truth,
+         "low": 0.79, "high": 0.83}
+        for truth in (0.82, 0.85)
+    ]  # fmt: skip
+    told = winner.summary(runs)
+    assert (told["searched_error"], told["confirmed_error"]) == (10.0, 2.5)
+    assert (told["searched_bias"], told["confirmed_bias"]) == (10.0, -2.5)
+    assert (told["ratio"], told["intervals_that_hold"]) == (0.25, "1 of 2")
+    assert told["winner_gains"] == 3.5
+
+
 def test_startup_names_every_command() -> None:
     told = json.loads(script("startup.py", "--rounds", 1))
     assert told["empty Typer program --help"]["times"] == 1

@@ -89,6 +89,8 @@ def test_the_target_in_another_unit_is_a_leak(cells: Numbers) -> None:
     cells[:, 2] = targets * 2.54 + 10
     assert codes(table(cells, targets)) == ["E352"]
     cells[:, 2] += RANDOM.normal(size=100) * 0.01
+    assert codes(table(cells, targets)) == ["W352"]
+    cells[:, 2] += RANDOM.normal(size=100) * 2
     assert codes(table(cells, targets)) == []
 
 

@@ -13,6 +13,8 @@ ELSEWHERE = {"exporting", "tracking"}
 NAMED = re.compile(r'"[^" ]*\.(?:json|jsonl|npz|npy|pt|log|db|lock|journal)"')
 ALLOWED = {
     "commands/result.py": {'".npz"'},
+    # files of a Hugging Face data set, which are none of ours
+    "data/hugging_face_files.py": {'"dataset_info.json"', '".json"', '".jsonl"'},
     "commands/summary.py": {'"manifest.json"'},
     "search/journal.py": {'"{self.journal.name}.lock"'},
     "reports/pictures.py": {'"confusion_matrix.json"', '"classification_report.json"'},

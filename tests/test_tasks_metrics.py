@@ -78,6 +78,8 @@ def test_metrics_of_classes_equal_scikit_learns(seed: int, num_classes: int, tie
         expected[f"precision_{mean}"] = sk.precision_score(truth, predicted, **options)
         expected[f"recall_{mean}"] = sk.recall_score(truth, predicted, **options)
         expected[f"f1_{mean}"] = sk.f1_score(truth, predicted, **options)
+    for micro in (sk.precision_score, sk.recall_score, sk.f1_score):
+        assert ours["accuracy"] == pytest.approx(micro(truth, predicted, average="micro"))
     assert ours == pytest.approx(expected, abs=1e-12)
     assert ours.keys() == (OF_CLASSES | (OF_MANY_CLASSES if num_classes > 5 else {})).keys()
 

@@ -13,7 +13,7 @@ import torch
 
 from nnsearch import components
 from nnsearch.commands.misfits import ends, misfits, model_inputs
-from nnsearch.commands.opening import refuse_redivision
+from nnsearch.commands.opening import chosen_transforms, refuse_redivision
 from nnsearch.commands.reading import reading
 from nnsearch.commands.starting import start_notes
 from nnsearch.data.findings import LEAKS
@@ -64,6 +64,7 @@ def _checked(path: Path, study: Study) -> Checked:
             options=study.source.options,
             allow_leaky=study.allow_leaky,
             normal=next(ends(study.task))[1].get("normal", ()),
+            transforms=chosen_transforms(study),
         )
     refuse_redivision(study, prepared.signature)
     specimens = _specimens(prepared, target_kind(make_task))

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -26,6 +27,7 @@ from nnsearch.study.objective import other_objectives
 from nnsearch.study.spec import Component, Objective, Space, Study
 
 if TYPE_CHECKING:
+    from nnsearch.data.own_transforms import Chosen
     from nnsearch.data.prepare import Prepared
     from nnsearch.tasks.task import Task
 
@@ -134,7 +136,18 @@ def prepare_data(study: Study, folder: StudyFolder) -> "Prepared":
             folder=folder.data,
             allow_leaky=study.allow_leaky,
             normal=first_literals(study.task).options.get("normal", ()),
+            transforms=chosen_transforms(study),
         )
+
+
+def chosen_transforms(study: Study) -> "list[Chosen]":
+    """The study's transforms, with the first value of each range, for the audit to judge."""
+    from nnsearch.commands.misfits import ends
+    from nnsearch.data.own_transforms import Chosen
+
+    load = partial(components.load, root=study.root, allow_code=study.allow_code)
+    firsts = [next(ends(space)) for space in study.transforms]
+    return [Chosen(name, load("transforms", name), options) for name, options in firsts]
 
 
 def refuse_redivision(study: Study, signature: Signature) -> None:

@@ -26,10 +26,10 @@ _NEAR = 0.1
 _FEWEST = 2
 _FEWEST_TRAIN = 50
 _FEWEST_COLUMNS = 3
-_MOST_DISTANCES = 4 * 10**7
+_MOST_DISTANCES = 3 * 10**7
 _MOST_PRODUCTS = 2 * 10**9
 _MOST_ROWS = 2000
-_MEASURED = 100
+_MEASURED = 64
 _AT_ONCE = 128
 # An image is looked at on a grid of at most so many pixels a side.
 _SIDE = 12
@@ -107,7 +107,7 @@ def _scaled(raw: Array, train: Places, *, is_image: bool) -> Floats:
     width[width == 0] = np.inf
     if is_image:  # pixels at the rim hardly vary: in their own deviations they would be all
         width = np.full_like(width, np.sqrt(np.mean(np.square(width[np.isfinite(width)]))))
-    points = ((raw - mean) / width).astype(np.float32)
+    points: Floats = ((raw - mean) / width).astype(np.float32)
     points[np.isnan(points)] = 0
     return points
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from nnsearch.data.anomalies import ANOMALY_LABELS, encode_anomalies, normal_in_
 from nnsearch.data.checks import audit
 from nnsearch.data.examples import Array, Examples
 from nnsearch.data.findings import LEAKS, Finding, allowed
+from nnsearch.data.own_transforms import Chosen, leaky_transforms, named_files
 from nnsearch.data.split import PARTS, Part, RowsOf, split, with_split_column
 from nnsearch.data.targets import (
     as_numbers,
@@ -34,12 +35,14 @@ from nnsearch.data.targets import (
     with_pictures,
 )
 from nnsearch.data.texts import divided
+from nnsearch.data.watch import opened_files
 from nnsearch.errors import DataError, IntegrityError, StoreError
 from nnsearch.signature import Signature
 from nnsearch.study.folder import PreparedFolder, read_json, sha256_of, write_json
 from nnsearch.study.spec import Split, digest
 
 Source = Callable[..., Examples]
+Judge = Callable[[Examples], Iterator[Finding]]
 TargetKind = Literal["class", "number", "anomaly", "pair", "labels", "mask", "picture", "raw"]
 ENCODERS: dict[str, Callable[[Examples], Examples]] = {
     "class": encode_classes,
@@ -78,16 +81,19 @@ def prepare(
     folder: Path,
     allow_leaky: bool = False,
     normal: tuple[str, ...] = (),
+    transforms: Sequence[Chosen] = (),
 ) -> Prepared:
     """Load, encode, split and audit the source's examples, and lay them below `folder`.
 
-    `normal` are the classes that a task of anomalies takes for normal.
+    `normal` are the classes that a task of anomalies takes for normal; `transforms` those of the
+    study, of which the audit judges the user's own.
     Arrays that are there already are checked against their hashes and used. Raises DataError for
     anything wrong with the data (a leak too, without `allow_leaky`), StoreError where the folder
     cannot be written, IntegrityError where arrays there were changed.
     """
     encode = partial(_encoded, kind=task_target, normal=normal)
-    examples, rows, found = _load(source, encode, spec, seed, files=(root, options))
+    load = partial(_read, source, root, options, transforms)
+    examples, rows, found = _load(load, encode, spec, seed)
     prepared = _describe(examples, rows, found, allow_leaky=allow_leaky)
     target = folder / prepared.fingerprint
     prepared = replace(prepared, folder=target)
@@ -112,10 +118,12 @@ def inspect(
     options: Mapping[str, Any],
     allow_leaky: bool = False,
     normal: tuple[str, ...] = (),
+    transforms: Sequence[Chosen] = (),
 ) -> Prepared:
     """What `prepare` would return and raise, without writing anything."""
     encode = partial(_encoded, kind=task_target, normal=normal)
-    examples, rows, found = _load(source, encode, spec, seed, files=(root, options))
+    load = partial(_read, source, root, options, transforms)
+    examples, rows, found = _load(load, encode, spec, seed)
     return _describe(examples, rows, found, allow_leaky=allow_leaky)
 
 
@@ -155,17 +163,26 @@ def map_part(folder: Path, part: Part) -> Examples:
     return Examples(arrays["inputs"], arrays["targets"], signature, arrays.get("groups"))
 
 
+def _read(
+    source: Source, root: Path, options: Mapping[str, Any], transforms: Sequence[Chosen]
+) -> tuple[Examples, Judge]:
+    """The source's examples, and who judges the study's transforms on those of train."""
+    if not any(each.is_own for each in transforms):
+        return source(root, **options), lambda _: iter(())
+    with opened_files() as opened:
+        examples = source(root, **options)
+    data = {*opened, *named_files(root, options)}
+    return examples, partial(leaky_transforms, transforms, root=root, data=data)
+
+
 def _load(
-    source: Source,
+    read: Callable[[], tuple[Examples, Judge]],
     encode: Callable[[Examples], Examples],
     spec: Split,
     seed: int,
-    *,
-    files: tuple[Path, Mapping[str, Any]],
 ) -> tuple[Examples, RowsOf, list[Finding]]:
-    root, options = files
-    examples = with_split_column(source(root, **options), spec)
-    examples = encode(examples)
+    examples, judge = read()
+    examples = encode(with_split_column(examples, spec))
     rows = split(examples, spec, seed)
     if examples.groups is not None:
         numbers = np.unique(examples.groups, return_inverse=True)[1].astype(np.int64)
@@ -175,7 +192,7 @@ def _load(
         examples, rows = normal_in_train(examples, rows)
     if examples.signature.kind == "text":
         examples = divided(examples, rows["train"])
-    return examples, rows, found
+    return examples, rows, [*found, *judge(examples.take(rows["train"]))]
 
 
 def _encoded(examples: Examples, kind: TargetKind, normal: tuple[str, ...]) -> Examples:

@@ -14,7 +14,7 @@ Numbers = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 # The chance of a warning about a table of which no part is another than the others.
-_LEVEL = 1e-3
+_LEVEL = 1e-4
 # What is smaller than this says little, however sure it is: the largest gap between two
 # distributions, and the difference of two shares of a class.
 _GAP, _DIFFERENCE = 0.15, 0.1
@@ -54,8 +54,8 @@ def _of_columns(examples: Examples, rows: RowsOf, part: str) -> Iterator[Finding
     for place in numeric:
         cells = examples.inputs[:, place]
         ones, others = (_present(cells[rows[each]].astype(np.float64)) for each in ("train", part))
-        if min(len(ones), len(others)) < _FEWEST_ROWS:
-            continue
+        if min(len(ones), len(others)) < _FEWEST_ROWS or not np.ptp(ones):
+            continue  # what is constant in train is told by others
         gap = largest_gap(ones, others)
         least = least_gap(len(ones), len(others), _LEVEL / (len(_PARTS) * len(numeric)))
         if gap >= max(_GAP, least):

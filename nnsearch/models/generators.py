@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from nnsearch.components import Depth, Positive, Width
 from nnsearch.errors import UsageError
 from nnsearch.models.autoencoder import Autoencoder, autoencoder
+from nnsearch.models.factorization import Pairs
 from nnsearch.models.layers import Activation, Shape
+from nnsearch.models.sequence import Tokens
 
 NUM_NOISE = 2048
 SEED = 0
@@ -47,8 +49,11 @@ class Noise(nn.Module):
 def classes_of(inputs: Shape, outputs: int) -> int:
     """How many classes a model is to draw, for inputs that are pictures; 0 for it knows none.
 
-    Raises UsageError where the outputs are fewer than a picture, or are for a single class.
+    Raises UsageError where the outputs are fewer than a picture, or are for a single class, and for
+    texts and for users and items, which are numbers of words and names.
     """
+    if isinstance(inputs, Pairs | Tokens):
+        raise UsageError("a model that draws learns from quantities.", "Use images or a table.")
     num_classes = outputs - prod(inputs)
     if num_classes < 0 or num_classes == 1:
         raise UsageError(

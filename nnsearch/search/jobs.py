@@ -179,8 +179,8 @@ def _kill_stalled(work: Work) -> None:
 def _is_silent(work: Work, job: Job, now: float) -> bool:
     if now - job.alive_at <= work.means.stall_seconds:
         return False
-    folds = work.folder.job(job.name).root.glob("fold-*/events.jsonl")
-    num_bytes = sum(each.stat().st_size for each in folds)
+    told = (each.events for each in work.folder.job(job.name).folds())
+    num_bytes = sum(each.stat().st_size for each in told if each.exists())
     if num_bytes == job.num_bytes:
         return True
     job.num_bytes, job.alive_at = num_bytes, now

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,10 @@ class JobFolder:
     def fold(self, number: int) -> "JobFolder":
         """The same trials on another division of the rows; the first division is this job's own."""
         return JobFolder(self.root / f"fold-{number}")
+
+    def folds(self) -> Iterator["JobFolder"]:
+        """Those that were begun."""
+        return map(JobFolder, self.root.glob("fold-*"))
 
     @property
     def verdicts(self) -> Path:

@@ -72,6 +72,7 @@ def confusion_metrics(counts: Counts) -> dict[str, float]:
     A macro mean is over the classes that are in the truth or were predicted, balanced accuracy
     over those in the truth. Precision is 0 for a class never predicted, recall 0 for one that has
     no row; Matthews' correlation (mcc) is 0 where truth or prediction is one class throughout.
+    Where each row is of one class, the micro means of precision, recall and F1 are the accuracy.
     """
     return {name: float(values[0]) for name, values in _of_confusion(counts[None]).items()}
 

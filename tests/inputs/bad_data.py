@@ -2,8 +2,10 @@
 
 import gzip
 import os
+import pickle
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from cases import Case
+from PIL import Image
 
 STUDY = """name = "small"
 seed = 7
@@ -113,6 +116,45 @@ def npz(split: str = "", more: str = "", **arrays: Any) -> Write:
     return write
 
 
+def pictures(change: Write) -> Write:
+    """A study of six PNG files in folders of two classes, of which something is changed."""
+
+    def write(folder: Path) -> None:
+        for place in range(6):
+            file = folder / "p" / "ab"[place % 2] / f"{place}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((4, 5), place, np.uint8)).save(file)
+        study(folder, 'images = { path = "p" }', source="images")
+        change(folder / "p")
+
+    return write
+
+
+def cut_short(pictures: Path) -> None:
+    """Two of them end too early."""
+    for name in ("a/2.png", "b/3.png"):
+        content = (pictures / name).read_bytes()
+        (pictures / name).write_bytes(content[:45])
+
+
+def enormous(pictures: Path) -> None:
+    """One says of itself that it has 60,000 x 60,000 pixels."""
+    content = bytearray((pictures / "b" / "1.png").read_bytes())
+    content[16:24] = struct.pack(">II", 60000, 60000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (pictures / "b" / "1.png").write_bytes(content)
+
+
+def calling(folder: Path) -> None:
+    """A study of CIFAR-10, whose files are pickles that call a function."""
+    place = folder / "data" / "cifar-10-batches-py"
+    place.mkdir(parents=True)
+    names = ["batches.meta", "test_batch", *(f"data_batch_{number}" for number in range(1, 6))]
+    for name in names:
+        (place / name).write_bytes(pickle.dumps({"label_names": os.getcwd}, protocol=2))
+    study(folder, 'torchvision = { name = "CIFAR10" }', source="torchvision")
+
+
 def archive(member: str) -> Write:
     """A study of an NPZ archive with a member of this name."""
 
@@ -174,6 +216,21 @@ DATA = (
         npz(x=np.array([{}, {}], dtype=object), y=np.arange(2)),
         3,
     ),
+    Case("archives", "a pickle that calls a function", calling, 3),
+    Case("broken images", "two pictures cut short", pictures(cut_short), 3),
+    Case(
+        "broken images",
+        "pictures of several sizes",
+        pictures(lambda at: Image.new("RGB", (9, 7)).save(at / "a" / "7.png")),
+        3,
+    ),
+    Case(
+        "outside the folder",
+        "a picture that is a link",
+        pictures(lambda at: (at / "a" / "x.png").symlink_to("/etc/hostname")),
+        3,
+    ),
+    Case("3.6-gigapixel image", "a PNG of 60000 x 60000", pictures(enormous), 3),
     Case("broken images", "images cut short", idx(gzip.compress(head(40, 8, 8))[:-9]), 3),
     Case("broken images", "no IDX file", idx(b"\x89PNG\r\n\x1a\n"), 3),
     Case("broken images", "fewer pixels than promised", idx(head(40, 8, 8) + b"x" * 99), 3),

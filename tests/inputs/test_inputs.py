@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bad_data import DATA, csv, npz, rows, table
+from bad_models import FIT, MISFITS
 from bad_studies import RUN_ONLY, SECRET, STUDIES
 from cases import SMALL, Case, messages
 from finished import copied, finished
@@ -26,7 +27,7 @@ PROMISES = {
     *("user code without --allow-code", "not UTF-8, empty, a folder, 20 MB, nested deep"),
     *("several faults at once", "path missing", "outside the folder", "device, FIFO", "archives"),
     *("broken images", "3.6-gigapixel image", "not UTF-8", "broken tables", "Parquet"),
-    *("the target", "rare classes", "silent columns", "mixed types", "leaks"),
+    *("the target", "rare classes", "silent columns", "mixed types", "leaks", FIT),
 }
 
 
@@ -47,13 +48,13 @@ def refused(case: Case, said: Said, folder: Path) -> None:
 
 
 def test_every_promise_has_a_case_and_every_case_its_message() -> None:
-    cases = [*STUDIES, *RUN_ONLY, *DATA]
+    cases = [*STUDIES, *RUN_ONLY, *DATA, *MISFITS]
     assert {each.promise for each in cases} == PROMISES
     names = [each.name for each in cases]
     assert sorted(names) == sorted(set(names)) == sorted(SAID)
 
 
-@pytest.mark.parametrize("case", [*STUDIES, *DATA], ids=named)
+@pytest.mark.parametrize("case", [*STUDIES, *DATA, *MISFITS], ids=named)
 def test_check_refuses_it(case: Case, own_folder: Path) -> None:
     case.write(own_folder)
     before = contents(own_folder)
@@ -81,12 +82,12 @@ def test_run_refuses_it_in_the_same_words(case: Case, own_folder: Path) -> None:
 
 WITH_WORKERS = {
     *("a metric of another task", "a ragged row", "one class", "equal rows across splits"),
-    *("Parquet cut short", "a misspelt path"),
+    *("Parquet cut short", "a misspelt path", "a --set of a foreign model"),
 }
 
 
 @pytest.mark.parametrize(
-    "case", [each for each in (*STUDIES, *DATA) if each.name in WITH_WORKERS], ids=named
+    "case", [each for each in (*STUDIES, *DATA, *MISFITS) if each.name in WITH_WORKERS], ids=named
 )
 def test_run_refuses_it_after_its_workers_have_begun(case: Case, own_folder: Path) -> None:
     case.write(own_folder)
