@@ -201,6 +201,19 @@ def test_the_same_choice_again_keeps_its_time(copy: Path) -> None:
     assert confirmed_in(copy) == before
 
 
+def test_gc_frees_the_weights_of_the_trainings_and_the_choice_stays(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, before = folder_in(copy).confirmation, confirmed_in(copy)
+    assert list(folder.jobs.rglob("weights.pt"))
+    assert call(["gc", "again", "--apply"], monkeypatch) == 0
+    assert not list(folder.jobs.rglob("weights.pt"))
+    assert call(["doctor", "--strict"], monkeypatch) == 0
+    folder_in(copy).result.unlink()
+    run(copy)
+    assert confirmed_in(copy) == before
+
+
 def test_a_study_that_wants_none_takes_the_best_of_the_search(own_folder: Path) -> None:
     Path("again.toml").write_text(STUDY)
     run(own_folder, "--set", "confirmation.trials=0", "--trials", "4")

@@ -169,7 +169,9 @@ def test_what_is_wrong_with_a_folder_is_told(imdb: Path) -> None:
     (imdb / "empty").mkdir()
     message = said(lambda: hugging_face(imdb, path="empty"))
     assert "no file of the split train" in message
-    assert "huggingface-cli download --repo-type dataset NAME --local-dir empty" in message
+    assert "hf download --repo-type dataset NAME --local-dir empty" in message
+    message = said(lambda: hugging_face(imdb, path="absent"))
+    assert "hf download --repo-type dataset NAME --local-dir absent" in message
     shard = imdb / "imdb" / "plain_text" / "train-00001-of-00002.parquet"
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-20])

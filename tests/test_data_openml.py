@@ -144,7 +144,6 @@ def test_download_asks_the_network_once_and_only_where_it_is_set(
 ) -> None:
     study = home / "study"
     study.mkdir()
-    (study / "kept").mkdir()
     assert "is not there" in said(lambda: openml(study, name="iris", path="kept"))
     assert server.asked == []
     fetched = openml(study, name="iris", path="kept", download=True)
@@ -154,6 +153,8 @@ def test_download_asks_the_network_once_and_only_where_it_is_set(
     openml(study, name="iris", path="kept", download=True)
     openml(study, name="iris", path="kept")
     assert len(server.asked) == num_asked
+    assert "outside" in said(lambda: openml(study, name="x", path="../x", download=True))
+    assert [each.name for each in home.iterdir()].count("x") == 0
     message = said(lambda: openml(study, data_id=7, path="kept", download=True))
     assert "OpenML's data set 7 cannot be fetched" in message
 

@@ -3,13 +3,17 @@
 import ast
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nnsearch.exporting.script import script
 from nnsearch.exporting.standalone import describe, to_csv
+from nnsearch.exporting.standalone_files import image_files, read_images
+from nnsearch.exporting.standalone_rows import PredictError
 
 
 def manifest(
@@ -75,3 +79,46 @@ def test_the_program_imports_nothing_of_nnsearch(program: ast.Module) -> None:
     assert "nnsearch" not in modules
     assert modules - {"numpy", "onnxruntime", "PIL"} <= sys.stdlib_module_names
     assert ast.get_docstring(program)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for place, name in enumerate(("b.png", "a.png", "notes.txt")):
+        if name.endswith("png"):
+            Image.fromarray(np.full((4, 5), place, np.uint8)).save(tmp_path / name)
+        else:
+            (tmp_path / name).write_text("no image")
+    return tmp_path
+
+
+def of_images(kind: str = "image", **how: object) -> dict[str, Any]:
+    signature = {"kind": kind, "shape": [1, 4, 5], "columns": []}
+    return {"signature": signature, "labels": [], "reading": {"images": how} if how else {}}
+
+
+def test_image_files_are_read_in_the_order_of_their_names(photos: Path) -> None:
+    files = image_files(photos)
+    assert [each.name for each in files] == ["a.png", "b.png"]
+    inputs = read_images(files, of_images(fit="stretch", is_resized=False))
+    assert inputs.dtype == np.uint8
+    assert inputs[:, 0, 0, 0].tolist() == [1, 0]
+    assert to_csv(inputs[:, 0, 0, :1], of_images(), files).splitlines() == [
+        "file,prediction",
+        f"{photos / 'a.png'},1.0",
+        f"{photos / 'b.png'},0.0",
+    ]
+    assert image_files(photos / "notes.txt") == []
+
+
+def test_images_that_do_not_fit_are_named(photos: Path) -> None:
+    Image.fromarray(np.zeros((7, 5), np.uint8)).save(photos / "large.png")
+    files = image_files(photos)
+    with pytest.raises(PredictError, match=r"large.png has 7 x 5 pixels; wanted are 4 x 5. \(1 of"):
+        read_images(files, of_images(fit="stretch", is_resized=False))
+    assert read_images(files, of_images(fit="crop", is_resized=True)).shape == (3, 1, 4, 5)
+    with pytest.raises(
+        PredictError, match=r"not trained on image files; wanted is an array \[N, 1"
+    ):
+        read_images(files, of_images())
+    with pytest.raises(PredictError, match="not trained on image files"):
+        read_images(files, of_images("table", fit="stretch"))

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nnsearch.commands.chosen import confirmed_of
 from nnsearch.commands.pictures import picture
 from nnsearch.commands.places import MLRUNS, find_study_folder, sole_driver
 from nnsearch.commands.publishing import publish
@@ -111,6 +112,9 @@ def deliver(
     ) as listen:
         for event in replay(ledger):
             listen(event)
+        confirmed = confirmed_of(folder)
+        if confirmed is not None:
+            listen(confirmed)
         for look in looks:
             listen(tested_from_json(look))
     if folder.report.exists():

@@ -15,6 +15,8 @@ from nnsearch.study.folder import StudyFolder, read_json
 from nnsearch.study.spec import Objective
 
 PARITY_ROWS = 256
+# Their pixels are those of image files, so that a predictor can be given such files as well.
+OF_IMAGE_FILES = frozenset({"images", "image_table", "hugging_face", "torchvision"})
 
 
 def export(name: str, *, to: str = "onnx", trial: int | None = None, home: Path = MLRUNS) -> Path:
@@ -63,7 +65,7 @@ def facts(
     if study["data"]["source"] == "csv":
         options = study["data"]["csv"]
         told["reading"] = {key: options[key] for key in READING if key in options}
-    if study["data"]["source"] in {"images", "image_table"}:
+    if study["data"]["source"] in OF_IMAGE_FILES:
         options = study["data"][study["data"]["source"]]
         how = {"fit": options.get("fit", "stretch"), "is_resized": options.get("size") is not None}
         told["reading"] = {"images": how}

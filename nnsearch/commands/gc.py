@@ -17,7 +17,14 @@ from nnsearch.commands.places import MLRUNS, find_study_folder, sole_driver
 from nnsearch.errors import UsageError
 from nnsearch.events import Finished
 from nnsearch.search.ledger import Ledger, read_ledger
-from nnsearch.study.folder import Home, StudyFolder, read_json, write_json
+from nnsearch.study.folder import (
+    Home,
+    JobFolder,
+    StudyFolder,
+    TrialFolder,
+    read_json,
+    write_json,
+)
 from nnsearch.study.recorded import recorded_objective, recorded_objectives, recorded_study
 from nnsearch.study.spec import Objective
 from nnsearch.tracking.store import destination, open_store, sqlite_path
@@ -91,11 +98,20 @@ def _garbage(
             for each in map(place.joinpath, ending.files):
                 if each.is_file():
                     yield Garbage(study, number, str(each), each.stat().st_size)
+    for path in _of_other_trainings(folder):
+        yield Garbage(study, -1, str(path), path.stat().st_size)
     for draft in sorted(folder.root.rglob(".*.tmp")):
         yield Garbage(study, -1, str(draft), _size(draft))
     for data in sorted(folder.data.glob("*")):
         if data.is_dir() and data.name != Path(record["data_folder"]).name:
             yield Garbage(study, -1, str(data), _size(data))
+
+
+def _of_other_trainings(folder: StudyFolder) -> Iterator[Path]:
+    """The weights of trainings on fresh seeds and other divisions, of which numbers are wanted."""
+    folds = (each.root for job in folder.jobs.glob("*") for each in JobFolder(job).folds())
+    for root in (folder.confirmation.jobs, *folds):
+        yield from sorted(root.rglob(TrialFolder(root).weights.name))
 
 
 def _spared(

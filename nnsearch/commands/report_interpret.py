@@ -5,7 +5,7 @@ Code of the user's own is not run for a report, so of such a model there is noth
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,16 @@ from nnsearch.commands.compare_records import Compared, predictions_of
 from nnsearch.data.examples import Examples
 from nnsearch.data.prepare import open_part
 from nnsearch.errors import NnsearchError
-from nnsearch.reports.html_content import Feature, Interpretation, Sight
+from nnsearch.reports.html_content import Feature, Interpretation, Sight, Trace
 from nnsearch.reports.html_pictures import heat_of, png_of
 from nnsearch.reports.measures import measure
 from nnsearch.study.spec import TrialSpec
 
+if TYPE_CHECKING:
+    from nnsearch.training.examine import Parts
+
 Array = npt.NDArray[Any]
-TASKS = ("classification", "regression")
+EXPLAINED = {"table": "permutation", "image": "gradients", "series": "gradients"}
 NUM_REPEATS, MOST_ROWS, FEWEST_ROWS, MOST_FORWARD = 10, 2000, 200, 3_000_000
 # How many right answers, one a class, and how many of the worst mistakes are explained.
 NUM_RIGHT, NUM_WRONG = 6, 6
@@ -32,11 +35,14 @@ WHITE, DARK = 255.0, 128
 
 
 def interpretation(study: Compared) -> Interpretation | None:
-    """Permutation importance for tables, integrated gradients for images; `problem` for others."""
+    """Permutation importance for tables, integrated gradients for images and series.
+
+    `problem` says why there is nothing, as for other kinds.
+    """
     if study.best is None:
         return None
     kind = study.record["signature"]["kind"]
-    told = {"table": "permutation", "image": "gradients"}.get(kind)
+    told = EXPLAINED.get(kind)
     if told is None:
         return Interpretation(
             "", problem=f"There is no such explanation for inputs of kind {kind}."
@@ -48,7 +54,7 @@ def interpretation(study: Compared) -> Interpretation | None:
         problem = "A report runs no code of your own, and this model is some."
         return Interpretation(told, problem=problem)
     try:
-        made = _of_table(study) if told == "permutation" else _of_images(study)
+        made = _of_table(study) if told == "permutation" else _of_examples(study, kind)
     except NnsearchError as error:
         return Interpretation(told, problem=f"Nothing can be said: {error.message}")
     return made
@@ -60,7 +66,7 @@ def as_document(found: Interpretation | None) -> dict[str, Any] | None:
         return None
     document = asdict(found)
     for sight in document["sights"]:
-        del sight["png"], sight["heat"]
+        del sight["png"], sight["heat"], sight["traces"]
     return document
 
 
@@ -111,32 +117,24 @@ def _of_table(study: Compared) -> Interpretation:
     )
 
 
-def _of_images(study: Compared) -> Interpretation:
-    """Some right answers and the worst mistakes, each with what its pixels added to the answer."""
+def _of_examples(study: Compared, kind: str) -> Interpretation:
+    """Some right answers and the worst mistakes, each with what its parts added to the answer."""
     from nnsearch.training.examine import predict, rebuild
-    from nnsearch.training.interpret import integrated_gradients
 
     _, parts, _ = rebuild(*_place(study))
     valid = open_part(parts.data, "valid")
-    images, targets = np.asarray(valid.inputs), np.asarray(valid.targets)
-    predictions = predict(parts, images)
+    inputs, targets = np.asarray(valid.inputs), np.asarray(valid.targets)
+    predictions = predict(parts, inputs)
     chosen = _chosen(predictions, targets, has_classes=bool(study.labels))
-    answers = predictions.argmax(axis=1) if study.labels else None
-    shown = images[chosen]
-    found, gaps = integrated_gradients(parts, shown, None if answers is None else answers[chosen])
+    answers = predictions.argmax(axis=1)[chosen] if study.labels else None
+    pictures, gaps = (_seen if kind == "image" else _heard)(parts, inputs, chosen, answers)
     if not np.isfinite(gaps).all() or float(np.median(gaps)) > MOST_GAP:
         told = "The attributions do not add up to what they explain, so they are not shown."
         return Interpretation("gradients", problem=told)
     rows = np.load(study.folder.prepared(study.record["data"]).array("valid", "rows"))
-    top = _brightest(images)
     sights = [
-        Sight(
-            row=int(rows[place]),
-            **_said(study, predictions[place], targets[place]),
-            png=png_of(images[place], top=top),
-            heat=heat_of(images[place], each, top=top),
-        )
-        for place, each in zip(chosen, found, strict=True)
+        Sight(int(rows[place]), **_said(study, predictions[place], targets[place]), **each)
+        for place, each in zip(chosen, pictures, strict=True)
     ]
     if not study.labels:  # the nearest come first
         sights = [replace(each, is_right=at < NUM_RIGHT) for at, each in enumerate(sights)]
@@ -147,6 +145,42 @@ def _of_images(study: Compared) -> Interpretation:
         sights=tuple(sights),
         gap=float(np.median(gaps)),
     )
+
+
+def _seen(
+    parts: "Parts", images: Array, chosen: list[int], answers: Array | None
+) -> tuple[list[dict[str, Any]], Array]:
+    """Each chosen image, and what its pixels weigh; and how far the sums are off."""
+    from nnsearch.training.interpret import integrated_gradients
+
+    found, gaps = integrated_gradients(parts, images[chosen], answers)
+    top = _brightest(images)
+    pictures = [
+        {"png": png_of(images[place], top=top), "heat": heat_of(images[place], each, top=top)}
+        for place, each in zip(chosen, found, strict=True)
+    ]
+    return pictures, gaps
+
+
+def _heard(
+    parts: "Parts", series: Array, chosen: list[int], answers: Array | None
+) -> tuple[list[dict[str, Any]], Array]:
+    """Each chosen series up to its end, and what its steps weigh; and how far the sums are off."""
+    from nnsearch.training.interpret import series_gradients
+
+    middle = np.nan_to_num(np.nanmean(series, axis=(0, 2), dtype=np.float64))
+    found, gaps = series_gradients(parts, series[chosen], middle, answers)
+    traces = []
+    for values, weights in zip(series[chosen], found, strict=True):
+        there = np.flatnonzero(np.isfinite(values).any(axis=0))
+        end = int(there[-1]) + 1 if len(there) else 1
+        traces.append(
+            tuple(
+                Trace(f"channel {place + 1}", tuple(own[:end].tolist()), tuple(each[:end].tolist()))
+                for place, (own, each) in enumerate(zip(values, weights, strict=True))
+            )
+        )
+    return [{"traces": each} for each in traces], gaps
 
 
 def _place(study: Compared) -> tuple[str, int]:

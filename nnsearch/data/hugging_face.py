@@ -9,7 +9,7 @@ import pandas as pd
 from nnsearch.components import nearest
 from nnsearch.data.columns import Reading, raw_target
 from nnsearch.data.examples import Array, Examples, without_copies
-from nnsearch.data.hugging_face_files import Table, read_splits
+from nnsearch.data.hugging_face_files import Table, how_to_fetch, read_splits
 from nnsearch.data.image_files import Broken, Channels, Fit, Side, Wanted, read_images, wanted
 from nnsearch.data.paths import find_folder
 from nnsearch.data.tables import Choice, Names, examples_of
@@ -44,7 +44,7 @@ def hugging_face(
     source images. Nothing is fetched. Raises DataError with what is wrong, or what to type.
     """
     how = wanted(size, width, fit, channels=channels, broken=broken)
-    folder = find_folder(root, data_root, "path", path)
+    folder = _folder(root, data_root, path)
     table = _with_targets(read_splits(folder, path, root, data_root), target, path)
     named = {"text": text, "image": image} | {f"drop '{name}'": name for name in drop}
     known = list(table.frame.columns)
@@ -68,6 +68,16 @@ def hugging_face(
         examples = _of_table(table, target, drop, path)
     examples = replace(examples, notes=(*table.notes, *examples.notes))
     return without_copies(examples) if dedupe else examples
+
+
+def _folder(root: Path, data_root: str, path: str) -> Path:
+    try:
+        return find_folder(root, data_root, "path", path)
+    except DataError as error:
+        if error.problems[0].code != "E301":
+            raise
+        missing = Problem("E301", "no data set is there.", path, how_to_fetch(path))
+        raise DataError([*error.problems, missing]) from error
 
 
 def _with_targets(table: Table, target: str, path: str) -> Table:

@@ -77,6 +77,12 @@ def read_splits(folder: Path, shown: str, root: Path, data_root: str) -> Table:
     return Table(whole, np.array(is_test), tuple(sorted(images & set(whole.columns))), tuple(notes))
 
 
+def how_to_fetch(shown: str) -> str:
+    """What to type for a data set that is to lie in a folder of this name."""
+    command = f"hf download --repo-type dataset NAME --local-dir {shown}"
+    return f"Type, with the name that it has on the Hub: {command}"
+
+
 def _files(
     folder: Path, shown: str, root: Path, data_root: str
 ) -> tuple[dict[str, list[Path]], list[str]]:
@@ -102,8 +108,7 @@ def _files(
         raise DataError([Problem("E345", message, shown, f"Set path = '{shown}/{homes[0]}'.")])
     if not homes:
         message = "has no file of the split train in Parquet, Arrow, CSV or JSON lines."
-        hint = "Fetch it, such as: huggingface-cli download --repo-type dataset NAME --local-dir "
-        raise DataError([Problem("E345", message, shown, f"{hint}{shown}")])
+        raise DataError([Problem("E345", message, shown, how_to_fetch(shown))])
     notes += [f"the split '{each}' is not used" for each in sorted(others)]
     return splits, notes
 

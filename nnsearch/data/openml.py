@@ -115,13 +115,13 @@ def openml(
         raise DataError([Problem("E317", message, hint="Give one.")])
     wanted = _Wanted(name.lower(), data_id, version)
     if download and not _is_there(root, data_root, path, wanted):
-        _fetch(find_folder(root, data_root, "path", path), wanted)
+        _fetch(_home(root, data_root, path), wanted)
     try:
         examples = _read(root, data_root, path, wanted, target=target, drop=drop)
     except DataError as error:
         if all(each.code != "E301" for each in error.problems):
             raise
-        call = f"fetch_openml({wanted.call}, data_home='{path}')"
+        call = f"fetch_openml({wanted.call}, data_home='{Path(data_root) / path}')"
         hint = f'Set download = true, or type: python -c "from sklearn.datasets import *; {call}"'
         message = f"OpenML's data set {wanted} is not there."
         raise DataError([*error.problems[:1], Problem("E301", message, path, hint)]) from error
@@ -185,6 +185,18 @@ def _number(read: _Cache, wanted: _Wanted) -> tuple[int, Names]:
 def _is_there(root: Path, data_root: str, path: str, wanted: _Wanted) -> bool:
     first = wanted.listing if wanted.data_id is None else f"{_ANSWERS}/{wanted.data_id}"
     return (root / data_root / path / f"{first}.gz").is_file()
+
+
+def _home(root: Path, data_root: str, path: str) -> Path:
+    """The folder that answers are kept in, made where it is not there yet."""
+    try:
+        return find_folder(root, data_root, "path", path)
+    except DataError as error:
+        # Outside of the study's folder it would be another error.
+        if error.problems[0].code != "E301" or not (root / data_root).is_dir():
+            raise
+    (root / data_root / path).mkdir(parents=True)
+    return find_folder(root, data_root, "path", path)
 
 
 def _fetch(folder: Path, wanted: _Wanted) -> None:

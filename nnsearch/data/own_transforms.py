@@ -64,36 +64,34 @@ def leaky_transforms(
     drawn = np.random.default_rng(0).permutation(train.num_rows)[:most]
     seen = train.take(np.sort(drawn))
     for each in chosen:
-        try:
-            with torch.random.fork_rng(devices=[]), torch.no_grad():
-                module, found = _fitted(each, seen, root, data)
-                outputs = _applied(module, np.asarray(seen.inputs))
-        except Exception as error:  # noqa: BLE001 - code of the user's own may raise anything
-            reason = f"{type(error).__name__}: {str(error)[:200]}"
-            message = f"the transform '{each.name}' fails on rows of train: {reason}."
-            hint = "Trials that fit it so will fail."
-            yield Finding("warning", "W393", message, hint)
-            return
+        code = (root / each.name.rpartition(":")[0]).resolve()
+        with opened_files(code) as opened:
+            outputs, found = _tried(each, seen, code)
+        if each.is_own:
+            yield from (_reads(each.name, path, at) for path, at in opened.items() if path in data)
         yield from found
+        if outputs is None:
+            return
         seen = replace(seen, inputs=outputs)
 
 
-def _fitted(
-    chosen: Chosen, seen: Examples, root: Path, data: Collection[str]
-) -> tuple[nn.Module, list[Finding]]:
-    if not chosen.is_own:
-        return chosen.function(seen, **chosen.options).eval(), []
-    relative, _, name = chosen.name.rpartition(":")
-    code = (root / relative).resolve()
-    with opened_files(code) as opened:
-        function = _anew(code, name) or chosen.function
-        module = function(seen, **chosen.options).eval()
-        differs = _differing(module, np.asarray(seen.inputs))
-    found = [_reads(chosen.name, path, at) for path, at in opened.items() if path in data]
-    if differs:
-        line = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
-        found.append(_depends(chosen.name, differs, f"{relative}:{line}" if line else relative))
-    return module, found
+def _tried(chosen: Chosen, seen: Examples, code: Path) -> tuple[Array | None, list[Finding]]:
+    """The rows as a transform leaves them, None where it fails, and what was found."""
+    function = (_anew(code, chosen) if chosen.is_own else None) or chosen.function
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            module = function(seen, **chosen.options).eval()
+            differs = _differing(module, np.asarray(seen.inputs)) if chosen.is_own else None
+            outputs = _applied(module, np.asarray(seen.inputs))
+    except Exception as error:  # noqa: BLE001 - code of the user's own may raise anything
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        message = f"the transform '{chosen.name}' fails on rows of train: {reason}."
+        return None, [Finding("warning", "W393", message, "Trials that fit it so will fail.")]
+    if differs is None:
+        return outputs, []
+    line = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
+    file = chosen.name.rpartition(":")[0]
+    return outputs, [_depends(chosen.name, differs, f"{file}:{line}" if line else file)]
 
 
 def _reads(name: str, path: str, at: str) -> Finding:
@@ -117,7 +115,7 @@ def _depends(name: str, values: tuple[float, float], at: str) -> Finding:
     return Finding("error", "E359", message, hint, where=at)
 
 
-def _anew(code: Path, name: str) -> Callable[..., nn.Module] | None:
+def _anew(code: Path, chosen: Chosen) -> Callable[..., nn.Module] | None:
     """The function of a file that is run again; None where it cannot be run twice."""
     spec = importlib.util.spec_from_file_location(f"nnsearch_watched_{code.stem}", code)
     if spec is None or spec.loader is None:
@@ -127,7 +125,7 @@ def _anew(code: Path, name: str) -> Callable[..., nn.Module] | None:
         spec.loader.exec_module(module)
     except Exception:  # noqa: BLE001 - it ran before, so this is no fault of the study
         return None
-    found: Callable[..., nn.Module] | None = getattr(module, name, None)
+    found: Callable[..., nn.Module] | None = getattr(module, chosen.name.rpartition(":")[2], None)
     return found
 
 

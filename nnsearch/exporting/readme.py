@@ -96,7 +96,7 @@ def _input(signature: Signature, reading: Mapping[str, Any]) -> Iterator[str]:
         "A CSV file with a header. The order of its columns is free and others are ignored; an "
         "empty cell is a missing value; a category that the model has not seen is taken as 'other'."
     )
-    if dict(reading) != READING:
+    if any(reading[key] != usual for key, usual in READING.items()):
         words = ", ".join(map(repr, reading["missing"]))
         yield (
             f"As in the study's own table, {reading['delimiter']!r} stands between the cells "

@@ -37,7 +37,7 @@ def image_files(path: Path) -> list[Path]:
 def read_images(files: Sequence[Path], manifest: Mapping[str, Any]) -> np.ndarray:
     """Raw inputs of image files, decoded as those were that the model was trained on."""
     signature, how = manifest["signature"], reading_of(manifest).get("images")
-    if how is None:
+    if how is None or signature["kind"] != "image":
         shape = ", ".join(map(str, ["N", *signature["shape"]]))
         wanted = "a CSV file" if signature["columns"] else f"an array [{shape}] in .npy or .npz"
         raise PredictError(f"the model was not trained on image files; wanted is {wanted}.")

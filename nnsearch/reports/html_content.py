@@ -103,8 +103,20 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """A channel of a series: its values by step, and what each added to the answer."""
+
+    name: str
+    values: tuple[float, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
-    """An image, and the same with what its pixels added to the answer and took from it."""
+    """An example, and what its parts added to the answer and took from it.
+
+    Of an image `png`, and `heat` of the same; of a series the `traces` of all channels.
+    """
 
     row: int
     truth: str
@@ -112,11 +124,13 @@ class Sight:
     is_right: bool
     png: bytes = b""
     heat: bytes = b""
+    traces: tuple[Trace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """What the winner looks at: `features` of a table, the heaviest first, or `sights` of images.
+    """What the winner looks at: `features` of a table, the heaviest first, or `sights` of images
+    and series.
 
     `kind` is permutation or gradients. `gap` is how far the attributions' sums are from what they
     explain, as a share of it. `problem` says why there is nothing.

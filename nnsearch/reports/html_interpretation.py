@@ -1,8 +1,9 @@
-"""What the winner looks at: columns that are missed, pixels that speak for an answer. Pure."""
+"""What the winner looks at: columns that are missed, what speaks for an answer. Pure."""
 
 from nnsearch.reports import html_svg as svg
 from nnsearch.reports.html_content import Feature, Interpretation, Report, Sight
 from nnsearch.reports.html_markup import Html, figure, joined, picture, section, table, tag
+from nnsearch.reports.html_series import series_figures
 from nnsearch.reports.panels import scale
 from nnsearch.reports.tables import number
 
@@ -12,7 +13,7 @@ _ROW, _TOP, _BOTTOM, _NAME = 30.0, 6.0, 42.0, 40
 
 
 def interpretation(report: Report) -> Html:
-    """Bars of a table's columns, or images beside what their pixels added to the answer."""
+    """Bars of a table's columns, or examples beside what their parts added to the answer."""
     found = report.interpretation
     if found is None:
         return section("interpretation", TITLE, tag("p", "No trial has completed."))
@@ -20,7 +21,7 @@ def interpretation(report: Report) -> Html:
         return section("interpretation", TITLE, tag("p", found.problem))
     if found.kind == "permutation":
         return section("interpretation", TITLE, tag("p", _verdict(found)), _columns(found))
-    return section("interpretation", TITLE, *_images(found, has_classes=bool(report.labels)))
+    return section("interpretation", TITLE, *_sights(found, has_classes=bool(report.labels)))
 
 
 def _verdict(found: Interpretation) -> str:
@@ -94,22 +95,32 @@ def _bar(plot: svg.Plot, place: int, each: Feature) -> Html:
     )  # fmt: skip
 
 
-def _images(found: Interpretation, *, has_classes: bool) -> list[Html]:
+def _sights(found: Interpretation, *, has_classes: bool) -> list[Html]:
+    is_series = any(each.traces for each in found.sights)
+    what = (
+        "Integrated gradients on validation series: bars up are steps that spoke for the answer,"
+        " bars down against it, as compared with a series as long that stays at its channels' means"
+        if is_series
+        else "Integrated gradients on validation images: orange pixels spoke for the answer, blue"
+        " ones against it, as compared with a black image"
+    )
     told = (
-        "Integrated gradients on validation images: orange pixels spoke for the answer, blue ones"
-        " against it, as compared with a black image. They say what this model used, not what it"
-        f" should have. Their sums meet what they explain within {found.gap or 0.0:.1%}."
+        f"{what}. They say what this model used, not what it should have. Their sums meet what they"
+        f" explain within {found.gap or 0.0:.1%}."
     )
     made = [tag("p", told)]
-    right = [each for each in found.sights if each.is_right]
-    wrong = [each for each in found.sights if not each.is_right]
+    right = tuple(each for each in found.sights if each.is_right)
+    wrong = tuple(each for each in found.sights if not each.is_right)
     titles = ("Right answers, the surest", "The surest mistakes")
     titles = titles if has_classes else ("The nearest answers", "The largest errors")
     for title, sights in zip(titles, (right, wrong), strict=True):
         if sights:
-            items = (tag("li", *_pair(each)) for each in sights)
-            made += [tag("h3", title), tag("ul", *items, class_="gallery")]
+            made += [tag("h3", title), series_figures(sights) if is_series else _gallery(sights)]
     return made
+
+
+def _gallery(sights: tuple[Sight, ...]) -> Html:
+    return tag("ul", *(tag("li", *_pair(each)) for each in sights), class_="gallery")
 
 
 def _pair(each: Sight) -> list[Html]:

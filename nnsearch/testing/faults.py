@@ -1,7 +1,7 @@
 """Components that fail when they are told to, to test what is around them. Never for real work.
 
 A study runs them as it runs any code of the user's: a file beside the study file imports what it
-needs (`from nnsearch.testing.faults import raising`), the study names `"faults.py:raising"`, and
+needs (`from nnsearch.testing.faults import failing`), the study names `"faults.py:failing"`, and
 is run with `--allow-code`.
 
 A model counts its epochs in a buffer, which is part of every checkpoint: a trial that goes on
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from nnsearch.components import Count, NonNegative
 from nnsearch.data.examples import Examples
 from nnsearch.models.layers import Shape
 from nnsearch.signature import Column, Signature
+
+How = Literal["error", "nan", "inf", "out_of_gpu"]
 
 FOR_EVER = 1e6
 _BYTES = 2**30
@@ -53,32 +56,29 @@ class Fault(nn.Module):
         return self.act(inputs, int(self.epochs)) if self.training else inputs
 
 
-def raising(
-    inputs: Shape, outputs: int, *, width: Count = 4, epoch: Count = 1, only_width: int = 0
-) -> nn.Module:
-    """Raises the same ValueError in every epoch from `epoch` on."""
-
-    def act(values: Tensor, now: int) -> Tensor:
-        if now >= epoch:
-            raise ValueError(f"epoch {epoch} fails, as it was told to")
-        return values
-
-    return _network((inputs, width, outputs), act, only_width)
-
-
-def diverging(
+def failing(
     inputs: Shape,
     outputs: int,
     *,
     width: Count = 4,
     epoch: Count = 1,
-    value: str = "nan",
+    how: How = "error",
     only_width: int = 0,
 ) -> nn.Module:
-    """Gives `value`, "nan" or "inf", for every output from `epoch` on."""
+    """Fails at each step from `epoch` on.
+
+    By the same ValueError, by outputs that are "nan" or "inf", or by saying, as CUDA does, that the
+    memory of the GPU has run out.
+    """
 
     def act(values: Tensor, now: int) -> Tensor:
-        return values + float(value) if now >= epoch else values
+        if now < epoch:
+            return values
+        if how == "error":
+            raise ValueError(f"epoch {epoch} fails, as it was told to")
+        if how == "out_of_gpu":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return values + float(how)
 
     return _network((inputs, width, outputs), act, only_width)
 
@@ -95,15 +95,6 @@ def hungry(
 
     def act(values: Tensor, _now: int) -> Tensor:
         return values + torch.ones(int(gigabytes * _BYTES) // 4)[0] - 1
-
-    return _network((inputs, width, outputs), act, only_width)
-
-
-def out_of_gpu(inputs: Shape, outputs: int, *, width: Count = 4, only_width: int = 0) -> nn.Module:
-    """Says, as CUDA does, that the GPU's memory has run out."""
-
-    def act(_values: Tensor, _now: int) -> Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
     return _network((inputs, width, outputs), act, only_width)
 

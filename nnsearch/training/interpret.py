@@ -1,7 +1,7 @@
 """What a trained predictor looks at. Trains nothing, and is handed the rows it may see.
 
 Columns of a table are judged by shuffling (Breiman, 2001; Fisher and others, 2019), pixels of an
-image by integrated gradients (Sundararajan and others, 2017).
+image and steps of a series by integrated gradients (Sundararajan and others, 2017).
 """
 
 from collections.abc import Callable
@@ -66,20 +66,45 @@ def integrated_gradients(
     is the class's output less the mean of all; of numbers the output itself.
     """
     raw = torch.from_numpy(np.array(images))
+    found, gaps = _integrated(parts, (raw, torch.zeros_like(raw)), answers, num_steps)
+    return found.sum(1).numpy(), gaps
+
+
+def series_gradients(
+    parts: Parts, series: Array, middle: Array, answers: Array | None, *, num_steps: int = STEPS
+) -> tuple[Array, Array]:
+    """What each value of raw series [N, C, T] adds to the answer, against one without any change.
+
+    That has the value `middle` [C] of each channel where the series has one at all, so that it is
+    as long. The attributions [N, C, T], 0 where a value is missing, and the check of
+    `integrated_gradients` [N].
+    """
+    raw = torch.from_numpy(np.array(series))
+    level = torch.as_tensor(np.asarray(middle), dtype=raw.dtype)[:, None]
+    flat = torch.where(torch.isnan(raw), raw, level)
+    found, gaps = _integrated(parts, (raw, flat), answers, num_steps)
+    # The transform's last channel says where a series ends, which is the same of both.
+    return found[:, : raw.shape[1]].numpy(), gaps
+
+
+def _integrated(
+    parts: Parts, ends: tuple[Tensor, Tensor], answers: Array | None, num_steps: int
+) -> tuple[Tensor, Array]:
+    """Attributions in the shape behind the transforms, from one raw end to the other; the gaps."""
     with torch.no_grad():
-        seen, black = parts.transforms(raw), parts.transforms(torch.zeros_like(raw))
+        seen, base = (parts.transforms(each) for each in ends)
     chosen = None if answers is None else torch.from_numpy(np.asarray(answers, np.int64))[:, None]
     slopes = torch.zeros_like(seen)
     for step in range(num_steps):
-        at = black + (step + 0.5) / num_steps * (seen - black)
+        at = base + (step + 0.5) / num_steps * (seen - base)
         at = at.detach().requires_grad_()
         slopes += torch.autograd.grad(_explained(parts, at, chosen).sum(), at)[0]
-    found = (seen - black) * slopes / num_steps
+    found = (seen - base) * slopes / num_steps
     with torch.no_grad():
-        change = _explained(parts, seen, chosen) - _explained(parts, black, chosen)
+        change = _explained(parts, seen, chosen) - _explained(parts, base, chosen)
     total = found.flatten(1).sum(1)
     gaps = (total - change).abs() / change.abs().clamp_min(1e-12)
-    return found.sum(1).numpy(), gaps.numpy()
+    return found, gaps.numpy()
 
 
 def _explained(parts: Parts, inputs: Tensor, chosen: Tensor | None) -> Tensor:

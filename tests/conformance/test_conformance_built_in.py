@@ -57,6 +57,15 @@ def test_a_model(model: str) -> None:
         check_model(make, given.shape, outputs, rows=given.rows, returned=returned, draws=draws)
 
 
+@pytest.mark.parametrize("model", ["gan", "independent"])
+def test_a_model_that_draws_three_classes(model: str) -> None:
+    given = INPUTS["image"]
+    outputs = given.outputs_of(model)
+    returned = (1 + 3 + 1 + outputs,)
+    make = components.load("models", model)
+    check_model(make, given.shape, outputs + 3, rows=given.rows, returned=returned, draws=True)
+
+
 @pytest.mark.parametrize("source", BUILTINS["sources"])
 def test_a_source(source: str, own_folder: Path) -> None:
     options = file_of(own_folder, source)
@@ -77,6 +86,18 @@ def test_a_transform(transform: str) -> None:
 @pytest.mark.parametrize("task", BUILTINS["tasks"])
 def test_a_task(task: str) -> None:
     check_task(components.load("tasks", task), targets_of(task))
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("classification", {"resample": "over", "class_weights": "balanced"}),
+        ("classification", {"resample": "under", "focal_gamma": 2.0}),
+        ("generation", {"conditional": True}),
+    ],
+)
+def test_a_task_with_options(task: str, options: dict[str, object]) -> None:
+    check_task(components.load("tasks", task), targets_of(task), options=options)
 
 
 @pytest.mark.parametrize("optimizer", BUILTINS["optimizers"])

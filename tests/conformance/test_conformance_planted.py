@@ -26,7 +26,7 @@ from nnsearch.testing import (
     check_task,
     check_transform,
 )
-from nnsearch.testing.faults import diverging, raising, sleeping
+from nnsearch.testing.faults import failing, sleeping
 
 
 class Wrapped(nn.Module):
@@ -115,11 +115,11 @@ def test_a_broken_model_is_caught(said: str) -> None:
 
 
 def test_our_own_faults_are_models_until_they_come() -> None:
-    check_model(raising, (4,), 3, options={"epoch": 9})
+    check_model(failing, (4,), 3, options={"epoch": 9})
     with pytest.raises(ValueError, match="as it was told to"):
-        check_model(raising, (4,), 3)
+        check_model(failing, (4,), 3)
     with pytest.raises(ConformanceError, match="not finite"):
-        check_model(diverging, (4,), 3)
+        check_model(failing, (4,), 3, options={"how": "nan"})
 
 
 def changed(**fields: Any) -> Callable[..., Examples]:

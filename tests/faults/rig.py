@@ -48,7 +48,7 @@ batch = 2
 """
 RATE = "{ float = [1e-3, 1e-1], log = true }"
 # Beside each study, which runs with --allow-code.
-FAULTS = "from nnsearch.testing.faults import diverging, hanging, hungry, out_of_gpu, raising\n"
+FAULTS = "from nnsearch.testing.faults import failing, hanging, hungry\n"
 
 
 def make_home(
@@ -64,7 +64,7 @@ def make_home(
 ) -> Path:
     """A fresh mlruns/ with MLflow's schema and nothing else, and the study file beside it.
 
-    `model` may be one of `nnsearch.testing.faults`, as `faults.py:raising`, and `fault` its
+    `model` may be one of `nnsearch.testing.faults`, as `faults.py:failing`, and `fault` its
     options, line by line, as `training` and `search` are lines of their tables.
     """
     given: dict[str, object] = {"epochs": 3, "trials": NUM_TRIALS, **options}

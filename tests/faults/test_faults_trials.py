@@ -48,7 +48,7 @@ def of_width(home: Path) -> dict[int, list[str]]:
 def test_a_trial_without_a_finite_loss_fails_and_the_others_do_not(
     value: str, own_folder: Path, base: Path
 ) -> None:
-    home = make_grid(own_folder, base, "diverging", f'value = "{value}"')
+    home = make_grid(own_folder, base, "failing", f'how = "{value}"')
     complete(OURS, home)
     assert of_width(home) == {4: ["Finished"], 8: ["Failed"], 16: ["Finished"], 32: ["Finished"]}
     (failed,) = events_of(home, "Failed")
@@ -60,7 +60,7 @@ def test_a_trial_without_a_finite_loss_fails_and_the_others_do_not(
 def test_where_every_loss_is_none_the_study_stops_and_says_so_once(
     own_folder: Path, base: Path
 ) -> None:
-    home = make_home(own_folder, base, model="faults.py:diverging", trials=20)
+    home = make_home(own_folder, base, model="faults.py:failing", fault='how = "nan"', trials=20)
     code, errors = search(OURS, home)
     assert code == 5
     assert errors.splitlines()[-1].count("non-finite loss at step 1") == 1
@@ -78,11 +78,15 @@ def test_without_protection_infinity_is_the_best(home: Path) -> None:
     assert lost(NAIVE, home) != []  # MLflow holds another number
 
 
-@pytest.mark.parametrize("model", ["hungry", pytest.param("out_of_gpu", marks=slow)])
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("hungry", ""), pytest.param("failing", 'how = "out_of_gpu"', marks=slow)],
+    ids=["CPU", "GPU"],
+)
 def test_a_trial_that_needs_too_much_memory_fails_and_is_not_tried_again(
-    model: str, own_folder: Path, base: Path
+    model: str, options: str, *, own_folder: Path, base: Path
 ) -> None:
-    home = make_grid(own_folder, base, model)
+    home = make_grid(own_folder, base, model, options)
     complete(OURS, home)
     assert of_width(home) == {4: ["Finished"], 8: ["Failed"], 16: ["Finished"], 32: ["Finished"]}
     (failed,) = events_of(home, "Failed")
@@ -118,7 +122,7 @@ def test_a_trial_that_hangs_is_killed_with_its_stacks_and_begun_again(
 def test_a_study_of_which_every_trial_fails_alike_stops_after_three(
     own_folder: Path, base: Path
 ) -> None:
-    home = make_home(own_folder, base, model="faults.py:raising", trials=20)
+    home = make_home(own_folder, base, model="faults.py:failing", trials=20)
     code, errors = search(OURS, home)
     assert code == 5
     assert errors.splitlines()[-1].count("ValueError: epoch 1 fails") == 1
