@@ -192,7 +192,7 @@ def export(
 @app.command()
 def predict(
     export: Annotated[str, typer.Argument(help="An export's folder, or a study's name.")],
-    path: Annotated[Path, typer.Argument(metavar="INPUT", help="A CSV, .npy or .npz file.")],
+    path: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV, .npy, .npz, or images.")],
     *,
     out: Annotated[Path | None, typer.Option(help="The CSV to write, else stdout.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of cells, else the study's own.")] = None,

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import reported
-from finished import call, copied, finished
+from finished import call, completed, copied, finished
 from PIL import Image
 
 from nnsearch.commands.compare_records import load
@@ -58,6 +58,66 @@ def test_images_stand_beside_what_their_pixels_weigh(home: Path) -> None:
     assert json.loads(json.dumps(document)) is not None
     assert document is not None
     assert "heat" not in document["sights"][0]
+
+
+WAVES = """
+name = "waves"
+[data]
+source = "ts"
+[data.ts]
+path = "waves.ts"
+[task]
+name = "classification"
+[model]
+name = "gru"
+width = 8
+[optimizer]
+name = "adam"
+lr = 0.02
+[training]
+epochs = 15
+[search]
+trials = 1
+[confirmation]
+trials = 0
+"""
+
+
+def write_waves(folder: Path) -> None:
+    """Series of four channels, of which the third goes up or down about step 5, as the class."""
+    generator = np.random.default_rng(0)
+    lines = ["@classLabel true up down", "@data"]
+    for row in range(160):
+        series = generator.normal(size=(4, 10 + row % 4)) * 0.3
+        series[2, 4:7] += 2 if row % 2 else -2
+        lines.append(":".join(",".join(f"{each:.4f}" for each in one) for one in series))
+        lines[-1] += ":up" if row % 2 else ":down"
+    (folder / "waves.ts").write_text("\n".join(lines))
+
+
+def test_the_steps_that_tell_a_series_class_weigh_most(tmp_path: Path) -> None:
+    write_waves(tmp_path)
+    home = completed(tmp_path, "waves", WAVES) / "mlruns"
+    found = interpretation(load(Home(home).study("waves")))
+    assert found is not None
+    assert not found.problem
+    assert found.gap is not None
+    assert found.gap < 0.05
+    assert {each.truth for each in found.sights} == {"up", "down"}
+    for sight in found.sights:
+        weights = np.array([each.weights for each in sight.traces])
+        assert weights.shape[0] == 4
+        assert 10 <= weights.shape[1] <= 13, "nothing stands behind the end"
+        assert int(np.abs(weights).sum(axis=1).argmax()) == 2
+        assert np.abs(weights[2, 4:7]).sum() > np.abs(weights).sum() / 2
+    page = reported.parsed(report("waves", home).read_text(encoding="utf-8"))
+    labels = [each.attributes.get("aria-label", "") for each in page.all("svg")]
+    drawn = [each for each in labels if "the most weight is on channel 3 at step" in each]
+    assert len(drawn) == len(found.sights)
+    row = found.sights[0].row
+    head, first, *rest = page.rows(f"Row {row}: what each channel adds to the answer")
+    assert head == ["channel", "sum", "for", "against"]
+    assert (first[0], len(rest)) == ("channel 3", 3)
 
 
 def test_the_test_split_stays_closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,3 +172,28 @@ def test_a_tracking_server_is_where_to_browse_and_its_password_is_not_told(
     assert "browse       https://me:***@tracking.example/mlflow" in text
     assert "nnsearch ui" not in text
     assert "secret" not in text + json.dumps(document)
+
+
+def test_what_fresh_seeds_say_stands_below_the_best_trial(digits: RunResult) -> None:
+    first = events.Retrained(
+        31, 0.98958, (0.97, 0.98, 0.985), 0.97833, 0.97951, 0.96, 1.0, chance=0.7
+    )
+    second = replace(first, trial=8, searched=0.989, estimate=0.978, chance=0.2)
+    lucky = replace(first, trial=25, searched=0.99653, estimate=0.96181, chance=0.1)
+    confirmed = events.Confirmed(31, 150.0, (first, second, lucky), 25)
+    told = as_text(replace(digits, conclusion=replace(digits.conclusion, confirmed=confirmed)))
+    assert (
+        "expected       0.980 [0.960, 1.000] of it on new rows, by 3 fresh seeds\n"
+        "               the best of 3 trained again, with probability 70%\n"
+        "               trial 25 had 0.997 in the search; 0.962 is expected of it\n"
+    ) in told
+    alone = replace(confirmed, candidates=(first,))
+    told = as_text(replace(digits, conclusion=replace(digits.conclusion, confirmed=alone)))
+    assert "expected       0.980 [0.960, 1.000] of it on new rows, by 3 fresh seeds\ntrials" in told
+
+
+def test_a_mean_over_divisions_is_called_one(digits: RunResult) -> None:
+    metrics = {"valid/accuracy": 0.98, "folds/1": 0.98, "folds/2": 0.96, "folds/deviation": 0.014}
+    best = replace(digits.conclusion.best, value=0.97, metrics=metrics)
+    told = as_text(replace(digits, conclusion=replace(digits.conclusion, best=best)))
+    assert "31: valid/accuracy 0.970 (mean of 2 divisions), better than" in told

@@ -8,8 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nnsearch.data.series import SeriesTransform
+from nnsearch.models.recurrent import gru
 from nnsearch.training.examine import Parts
-from nnsearch.training.interpret import integrated_gradients, shuffled_drops
+from nnsearch.training.interpret import (
+    integrated_gradients,
+    series_gradients,
+    shuffled_drops,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -118,3 +124,44 @@ def test_pixels_that_a_linear_model_ignores_have_no_weight() -> None:
     expected[5:7] = 0.4, -0.2
     assert found.ravel() == pytest.approx(expected, abs=1e-6)
     assert gaps[0] < 1e-5
+
+
+def some_series(generator: np.random.Generator, *, num_rows: int = 5) -> Array:
+    """Series [N, 2, 9] of 4 to 8 steps, with a value that is missing before the end."""
+    series = generator.normal(2.0, 1.5, (num_rows, 2, 9)).astype(np.float32)
+    for row in range(num_rows):
+        series[row, :, 4 + row :] = np.nan
+    series[:, 1, 2] = np.nan
+    return series
+
+
+def test_steps_of_a_linear_model_weigh_what_they_say() -> None:
+    series = some_series(np.random.default_rng(0))
+    mean, deviation = np.array([2.0, 1.0]), np.array([1.5, 0.5])
+    layer = nn.Linear(3 * 9, 1, bias=False)
+    model = parts(nn.Sequential(nn.Flatten(), layer), SeriesTransform(mean, 1 / deviation))
+    found, gaps = series_gradients(model, series, mean, None)
+    weights = layer.weight.detach().numpy().reshape(3, 9)[:2]
+    expected = weights * (series - mean[:, None]) / deviation[:, None]
+    assert found == pytest.approx(np.nan_to_num(expected), abs=1e-5)
+    assert found.shape == series.shape
+    assert gaps.max() < 1e-3
+
+
+@pytest.mark.parametrize("answers", [np.array([0, 1, 2, 1, 0]), None])
+def test_steps_add_up_to_what_separates_a_series_from_a_flat_one(answers: Array | None) -> None:
+    torch.manual_seed(0)
+    series, middle = some_series(np.random.default_rng(1)), np.array([2.0, 2.0])
+    transforms = SeriesTransform(middle, np.ones(2))
+    model = gru((3, 9), 1 if answers is None else 3, width=8)
+    found, gaps = series_gradients(parts(model, transforms), series, middle, answers)
+    assert gaps.max() < 0.02
+    assert (found[np.isnan(series)] == 0).all(), "nothing stands there"
+    flat = np.where(np.isnan(series), np.nan, middle[:, None]).astype(np.float32)
+    with torch.no_grad():
+        seen, base = (model(transforms(torch.from_numpy(each))) for each in (series, flat))
+    change = (seen - base).numpy()
+    expected = change[:, 0]
+    if answers is not None:
+        expected = change[np.arange(5), answers] - change.mean(axis=1)
+    assert found.sum(axis=(1, 2)) == pytest.approx(expected, rel=0.02, abs=1e-3)

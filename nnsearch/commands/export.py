@@ -49,7 +49,8 @@ def facts(
     `metrics` are those of the trial's kept epoch, of which the validation metrics are told;
     `tested` is its look at the test split, if there was one.
     `reading` is how the study's CSV file is written, so that a file of the same kind can be
-    predicted. A source of one's own may mean something else by these options.
+    predicted, or how image files became pixels. A source of one's own may mean something else by
+    these options.
     """
     task = study["task"]
     told: dict[str, Any] = {"study": study["name"], "trial": number}

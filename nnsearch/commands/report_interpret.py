@@ -168,7 +168,8 @@ def _heard(
     """Each chosen series up to its end, and what its steps weigh; and how far the sums are off."""
     from nnsearch.training.interpret import series_gradients
 
-    middle = np.nan_to_num(np.nanmean(series, axis=(0, 2), dtype=np.float64))
+    num_values = np.maximum(np.isfinite(series).sum(axis=(0, 2)), 1)
+    middle = np.nansum(series, axis=(0, 2), dtype=np.float64) / num_values
     found, gaps = series_gradients(parts, series[chosen], middle, answers)
     traces = []
     for values, weights in zip(series[chosen], found, strict=True):

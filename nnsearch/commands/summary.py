@@ -94,11 +94,12 @@ def _confirmed(result: RunResult) -> Iterator[str]:
             f" {first.chance:.0%}"
         )
     objective = result.objective
-    lucky = [each for each in found.candidates if objective.better(each.searched, first.searched)]
-    for each in lucky[:1]:
+    pick = max if objective.direction == "maximize" else min
+    luckiest = pick(found.candidates, key=lambda each: each.searched)
+    if objective.better(luckiest.searched, first.searched):
         yield (
-            f"{_DETAIL}trial {each.trial} had {number(each.searched)} in the search;"
-            f" {number(each.estimate)} is expected of it"
+            f"{_DETAIL}trial {luckiest.trial} had {number(luckiest.searched)} in the search;"
+            f" {number(luckiest.estimate)} is expected of it"
         )
 
 

@@ -51,7 +51,9 @@ def look(source: Source) -> tuple[str, tuple[int, int]]:
     """
     with _opened(source) as image:
         width, height = image.size
-        is_turned = image.getexif().get(0x0112, 1) >= 5  # noqa: PLR2004 - on its side
+        # Of a PNG file without it in its head, asking would decode all of it.
+        is_told = image.format != "PNG" or "exif" in image.info
+        is_turned = is_told and image.getexif().get(0x0112, 1) >= 5  # noqa: PLR2004 - on its side
         return image.mode, (width, height) if is_turned else (height, width)
 
 

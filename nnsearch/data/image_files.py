@@ -74,7 +74,10 @@ def read_images(files: Sequence[Source], names: Sequence[str], how: Wanted) -> R
     kept: list[int] = []
     for place in heads:
         try:
-            pixels[len(kept)] = decode(files[place], num_channels, how.size, how.fit)
+            made = decode(files[place], num_channels, how.size, how.fit)
+            if made.shape != pixels.shape[1:]:
+                raise ImageError("it is turned on its side, which its head does not say")
+            pixels[len(kept)] = made
             kept.append(place)
         except ImageError as error:
             faults[place] = error

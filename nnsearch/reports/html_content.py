@@ -129,8 +129,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """What the winner looks at: `features` of a table, the heaviest first, or `sights` of images
-    and series.
+    """What the winner looks at: `features` of a table, the heaviest first, or `sights` of others.
 
     `kind` is permutation or gradients. `gap` is how far the attributions' sums are from what they
     explain, as a share of it. `problem` says why there is nothing.

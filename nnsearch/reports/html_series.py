@@ -1,11 +1,13 @@
 """A series with what each of its steps added to the answer, drawn below it. Pure."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from nnsearch.reports import html_svg as svg
 from nnsearch.reports.html_content import Sight, Trace
 from nnsearch.reports.html_markup import Html, figure, joined, table, tag
-from nnsearch.reports.panels import Scale, scale
+from nnsearch.reports.panels import scale
 from nnsearch.reports.tables import number
 
 # Of many channels those that weigh most are drawn; the numbers have them all.
@@ -52,8 +54,7 @@ def _drawing(sight: Sight, shown: list[Trace]) -> Html:
     num_steps = len(shown[0].values)
     bars = [_bars(np.asarray(each.weights)) for each in shown]
     most = max(float(np.abs(each).max()) for each in bars) or 1.0
-    steps = scale([0, num_steps], whole=True, most=5)
-    steps = Scale(0, num_steps, *_within(steps, num_steps))
+    steps = replace(scale([0, num_steps], whole=True, most=5), low=0, high=num_steps)
     each_height = _NAME + _CURVE + _BARS + _GAP
     height = each_height * len(shown) + _BOTTOM
     plot = svg.Plot(steps, scale([0, 1]), height=height, left=_SIDE, right=_SIDE)
@@ -73,13 +74,6 @@ def _drawing(sight: Sight, shown: list[Trace]) -> Html:
         f" {heaviest}"
     )
     return svg.svg(label, plot.width, height, *parts)
-
-
-def _within(steps: Scale, num_steps: int) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    kept = [
-        (at, text) for at, text in zip(steps.ticks, steps.labels, strict=True) if 0 <= at <= num_steps
-    ]  # fmt: skip
-    return tuple(at for at, _ in kept), tuple(text for _, text in kept)
 
 
 def _curve(plot: svg.Plot, trace: Trace, top: float) -> Html:
