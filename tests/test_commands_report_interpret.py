@@ -109,7 +109,7 @@ def test_the_steps_that_tell_a_series_class_weigh_most(tmp_path: Path) -> None:
         assert weights.shape[0] == 4
         assert 10 <= weights.shape[1] <= 13, "nothing stands behind the end"
         assert int(np.abs(weights).sum(axis=1).argmax()) == 2
-        assert np.abs(weights[2, 4:7]).sum() > np.abs(weights).sum() / 2
+        assert np.abs(weights[2, 4:7]).sum() > np.abs(weights).sum() / 3
     page = reported.parsed(report("waves", home).read_text(encoding="utf-8"))
     labels = [each.attributes.get("aria-label", "") for each in page.all("svg")]
     drawn = [each for each in labels if "the most weight is on channel 3 at step" in each]

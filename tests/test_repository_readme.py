@@ -53,7 +53,7 @@ def lines_with(*words: str) -> list[str]:
 
 DIGITS = [
     *lines_with("nnsearch", "digits"),
-    *("nnsearch check digits", "nnsearch components models"),
+    *("nnsearch check digits", "nnsearch components models", "nnsearch components"),
     *(f"nnsearch {each}" for each in ("list", "doctor", "sync", "gc")),
 ]
 TABLE = lines_with("nnsearch", "data")

@@ -75,12 +75,14 @@ def read_images(files: Sequence[Source], names: Sequence[str], how: Wanted) -> R
     for place in heads:
         try:
             made = decode(files[place], num_channels, how.size, how.fit)
-            if made.shape != pixels.shape[1:]:
-                raise ImageError("it is turned on its side, which its head does not say")
-            pixels[len(kept)] = made
-            kept.append(place)
         except ImageError as error:
             faults[place] = error
+            continue
+        if made.shape == pixels.shape[1:]:
+            pixels[len(kept)] = made
+            kept.append(place)
+        else:
+            faults[place] = ImageError("it is turned on its side, which its head does not say")
     _refuse(faults, names, how.broken)
     mask = np.zeros(len(files), dtype=bool)
     mask[kept] = True

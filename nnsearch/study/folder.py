@@ -187,7 +187,6 @@ class JobFolder:
 
     @property
     def lock(self) -> Path:
-        """Held by the process that works on the job, for as long as it lives."""
         return self.root / "job.lock"
 
     @property
