@@ -83,6 +83,13 @@ trials = 0
 """
 
 
+MOODS = """[data.text_table]
+path = "moods.csv"
+column = "text"
+target = "mood"
+"""
+
+
 def write_waves(folder: Path) -> None:
     """Series of four channels, of which the third goes up or down about step 5, as the class."""
     generator = np.random.default_rng(0)
@@ -118,6 +125,32 @@ def test_the_steps_that_tell_a_series_class_weigh_most(tmp_path: Path) -> None:
     head, first, *rest = page.rows(f"Row {row}: what each channel adds to the answer")
     assert head == ["channel", "sum", "for", "against"]
     assert (first[0], len(rest)) == ("channel 3", 3)
+
+
+def test_the_words_that_tell_a_text_class_weigh_most(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    others = [f"word{number}" for number in range(30)]
+    rows = ["text,mood"]
+    for row in range(200):
+        words = [*generator.choice(others, 7), "splendid" if row % 2 else "dreadful"]
+        rows.append(f"{' '.join(generator.permutation(words))},{'good' if row % 2 else 'bad'}")
+    (tmp_path / "moods.csv").write_text("\n".join(rows))
+    study = WAVES.replace('"waves"', '"moods"').replace('"ts"', '"text_table"')
+    study = study.replace('[data.ts]\npath = "waves.ts"', MOODS)
+    home = completed(tmp_path, "moods", study) / "mlruns"
+    found = interpretation(load(Home(home).study("moods")))
+    assert found is not None
+    assert not found.problem
+    for sight in found.sights:
+        word, _ = max(sight.tokens, key=lambda each: abs(each[1]))
+        assert word == {"good": "splendid", "bad": "dreadful"}[sight.truth]
+        assert len(sight.tokens) == 8
+    page = reported.parsed(report("moods", home).read_text(encoding="utf-8"))
+    row = found.sights[0].row
+    _, first, *_ = page.rows(f"Row {row}: what its words add to the answer")
+    assert first[0] in {"splendid", "dreadful"}
+    lined = [each.text for each in page.all("span") if "border-bottom" in str(each.attributes)]
+    assert {"splendid", "dreadful"} <= set(lined)
 
 
 def test_the_test_split_stays_closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

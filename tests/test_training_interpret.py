@@ -9,12 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from nnsearch.data.series import SeriesTransform
+from nnsearch.data.texts import TextTransform
+from nnsearch.errors import UsageError
 from nnsearch.models.recurrent import gru
+from nnsearch.models.sequence import BagOfWords, Tokens
 from nnsearch.training.examine import Parts
 from nnsearch.training.interpret import (
     integrated_gradients,
     series_gradients,
     shuffled_drops,
+    token_gradients,
 )
 
 Array = np.ndarray[Any, Any]
@@ -165,3 +169,37 @@ def test_steps_add_up_to_what_separates_a_series_from_a_flat_one(answers: Array 
     if answers is not None:
         expected = change[np.arange(5), answers] - change.mean(axis=1)
     assert found.sum(axis=(1, 2)) == pytest.approx(expected, rel=0.02, abs=1e-3)
+
+
+TEXTS = np.array([[2, 3, 4, 0, 0], [5, 2, 9, 6, 3], [4, 1, 0, 0, 0]], np.int32)
+
+
+def test_words_of_a_bag_weigh_what_they_are_worth() -> None:
+    bag = BagOfWords(7, 2)
+    with torch.no_grad():
+        bag.weights.weight[:] = torch.arange(14.0).reshape(7, 2) * torch.tensor([1.0, -1.0])
+        bag.weights.weight[0] = 0
+    found, gaps = token_gradients(parts(bag, TextTransform(7, 4)), TEXTS, np.array([0, 1, 0]))
+    worth = bag.weights.weight.detach().numpy()
+    # The fifth word is cut off, and the word 9 is one that the model does not know.
+    seen = np.array([[2, 3, 4, 0], [5, 2, 1, 6], [4, 1, 0, 0]])
+    expected = worth[seen, np.array([0, 1, 0])[:, None]] - worth[seen].mean(axis=2)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert gaps.max() < 1e-5
+
+
+def test_words_of_a_network_add_up_and_what_is_behind_the_end_is_nothing() -> None:
+    torch.manual_seed(0)
+    model = gru(Tokens(5, 10), 3, width=8)
+    found, gaps = token_gradients(parts(model, TextTransform(10, 5)), TEXTS, np.array([2, 0, 1]))
+    assert found.shape == (3, 5)
+    assert gaps.max() < 0.02
+    assert (found[TEXTS == 0] == 0).all()
+    assert (found[TEXTS != 0] != 0).all()
+    again, _ = token_gradients(parts(model, TextTransform(10, 5)), TEXTS, np.array([2, 0, 1]))
+    assert np.array_equal(again, found), "the model is left as it was"
+
+
+def test_a_model_without_an_embedding_says_so() -> None:
+    with pytest.raises(UsageError, match="no embedding"):
+        token_gradients(parts(nn.Linear(5, 2), TextTransform(10, 5)), TEXTS, None)

@@ -3,7 +3,7 @@
 Code of the user's own is not run for a report, so of such a model there is nothing to say here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from nnsearch.training.examine import Parts
 
 Array = npt.NDArray[Any]
-EXPLAINED = {"table": "permutation", "image": "gradients", "series": "gradients"}
+EXPLAINED = {
+    "table": "permutation",
+    "image": "gradients",
+    "series": "gradients",
+    "text": "gradients",
+}
 NUM_REPEATS, MOST_ROWS, FEWEST_ROWS, MOST_FORWARD = 10, 2000, 200, 3_000_000
+UNKNOWN = "[unknown]"
 # How many right answers, one a class, and how many of the worst mistakes are explained.
 NUM_RIGHT, NUM_WRONG = 6, 6
 # Above this share of what they explain, attributions do not add up well enough to be shown.
@@ -35,7 +41,7 @@ WHITE, DARK = 255.0, 128
 
 
 def interpretation(study: Compared) -> Interpretation | None:
-    """Permutation importance for tables, integrated gradients for images and series.
+    """Permutation importance for tables, integrated gradients for images, series and texts.
 
     `problem` says why there is nothing, as for other kinds.
     """
@@ -66,7 +72,7 @@ def as_document(found: Interpretation | None) -> dict[str, Any] | None:
         return None
     document = asdict(found)
     for sight in document["sights"]:
-        del sight["png"], sight["heat"], sight["traces"]
+        del sight["png"], sight["heat"], sight["traces"], sight["tokens"]
     return document
 
 
@@ -127,7 +133,12 @@ def _of_examples(study: Compared, kind: str) -> Interpretation:
     predictions = predict(parts, inputs)
     chosen = _chosen(predictions, targets, has_classes=bool(study.labels))
     answers = predictions.argmax(axis=1)[chosen] if study.labels else None
-    pictures, gaps = (_seen if kind == "image" else _heard)(parts, inputs, chosen, answers)
+    if kind == "text":
+        pictures, gaps = _read(parts, study.record["signature"]["words"], inputs[chosen], answers)
+    elif kind == "series":
+        pictures, gaps = _heard(parts, inputs, chosen, answers)
+    else:
+        pictures, gaps = _seen(parts, inputs, chosen, answers)
     if not np.isfinite(gaps).all() or float(np.median(gaps)) > MOST_GAP:
         told = "The attributions do not add up to what they explain, so they are not shown."
         return Interpretation("gradients", problem=told)
@@ -182,6 +193,21 @@ def _heard(
             )
         )
     return [{"traces": each} for each in traces], gaps
+
+
+def _read(
+    parts: "Parts", words: Sequence[str], texts: Array, answers: Array | None
+) -> tuple[list[dict[str, Any]], Array]:
+    """The words of each text that the model reads, and what they weigh; and the gaps."""
+    from nnsearch.training.interpret import token_gradients
+
+    found, gaps = token_gradients(parts, texts, answers)
+    named = ["", UNKNOWN, *words]  # as they are numbered in a signature
+    tokens = [
+        tuple((named[token], weight) for token, weight in zip(own, each, strict=False) if token)
+        for own, each in zip(texts.tolist(), found.tolist(), strict=True)
+    ]
+    return [{"tokens": each} for each in tokens], gaps
 
 
 def _place(study: Compared) -> tuple[str, int]:

@@ -115,7 +115,8 @@ class Trace:
 class Sight:
     """An example, and what its parts added to the answer and took from it.
 
-    Of an image `png`, and `heat` of the same; of a series the `traces` of all channels.
+    Of an image `png`, and `heat` of the same; of a series the `traces` of all channels; of a text
+    its `tokens`, each with what it added.
     """
 
     row: int
@@ -125,6 +126,7 @@ class Sight:
     png: bytes = b""
     heat: bytes = b""
     traces: tuple[Trace, ...] = ()
+    tokens: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """What the winner looks at: columns that are missed, what speaks for an answer. Pure."""
 
+from collections.abc import Callable
+
 from nnsearch.reports import html_svg as svg
 from nnsearch.reports.html_content import Feature, Interpretation, Report, Sight
 from nnsearch.reports.html_markup import Html, figure, joined, picture, section, table, tag
 from nnsearch.reports.html_series import series_figures
+from nnsearch.reports.html_texts import text_figures
 from nnsearch.reports.panels import scale
 from nnsearch.reports.tables import number
 
@@ -96,17 +99,12 @@ def _bar(plot: svg.Plot, place: int, each: Feature) -> Html:
 
 
 def _sights(found: Interpretation, *, has_classes: bool) -> list[Html]:
-    is_series = any(each.traces for each in found.sights)
-    what = (
-        "Integrated gradients on validation series: bars up are steps that spoke for the answer,"
-        " bars down against it, as compared with a series as long that stays at its channels' means"
-        if is_series
-        else "Integrated gradients on validation images: orange pixels spoke for the answer, blue"
-        " ones against it, as compared with a black image"
-    )
+    kind = _kind(found)
+    what, draw = _EXAMPLES[kind]
     told = (
-        f"{what}. They say what this model used, not what it should have. Their sums meet what they"
-        f" explain within {found.gap or 0.0:.1%}."
+        f"Integrated gradients on validation {kind}: {what}. They say what this model used, not"
+        " what it should have. Their sums meet what they explain within"
+        f" {found.gap or 0.0:.1%}."
     )
     made = [tag("p", told)]
     right = tuple(each for each in found.sights if each.is_right)
@@ -115,8 +113,14 @@ def _sights(found: Interpretation, *, has_classes: bool) -> list[Html]:
     titles = titles if has_classes else ("The nearest answers", "The largest errors")
     for title, sights in zip(titles, (right, wrong), strict=True):
         if sights:
-            made += [tag("h3", title), series_figures(sights) if is_series else _gallery(sights)]
+            made += [tag("h3", title), draw(sights)]
     return made
+
+
+def _kind(found: Interpretation) -> str:
+    if any(each.traces for each in found.sights):
+        return "series"
+    return "texts" if any(each.tokens for each in found.sights) else "images"
 
 
 def _gallery(sights: tuple[Sight, ...]) -> Html:
@@ -133,3 +137,21 @@ def _pair(each: Sight) -> list[Html]:
         picture(each.heat, f"{words}, what its pixels weigh", class_="pixels"),
         tag("span", *told, tag("small", f"row {each.row}"), class_="words"),
     ]
+
+
+_OF_IMAGES = (
+    "orange pixels spoke for the answer, blue ones against it, as compared with a black image"
+)
+_OF_SERIES = (
+    "bars up are steps that spoke for the answer, bars down against it, as compared with a series"
+    " as long that stays at its channels' means"
+)
+_OF_TEXTS = (
+    "words with an orange line spoke for the answer, those with a blue one against it, as compared"
+    " with words that say nothing"
+)
+_EXAMPLES: dict[str, tuple[str, Callable[[tuple[Sight, ...]], Html]]] = {
+    "images": (_OF_IMAGES, _gallery),
+    "series": (_OF_SERIES, series_figures),
+    "texts": (_OF_TEXTS, text_figures),
+}

@@ -1,7 +1,8 @@
 """What a trained predictor looks at. Trains nothing, and is handed the rows it may see.
 
 Columns of a table are judged by shuffling (Breiman, 2001; Fisher and others, 2019), pixels of an
-image and steps of a series by integrated gradients (Sundararajan and others, 2017).
+image, steps of a series and tokens of a text by integrated gradients (Sundararajan and others,
+2017).
 """
 
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from nnsearch.errors import UsageError
 from nnsearch.training.examine import Parts, predict
 
 Array = np.ndarray[Any, Any]
@@ -87,24 +89,63 @@ def series_gradients(
     return found[:, : raw.shape[1]].numpy(), gaps
 
 
+def token_gradients(
+    parts: Parts, texts: Array, answers: Array | None, *, num_steps: int = STEPS
+) -> tuple[Array, Array]:
+    """What each token of texts [N, T] adds to the answer, against tokens that say nothing.
+
+    Those have an embedding of zeros, as what stands behind a text's end. The attributions
+    [N, length], which is what the transform leaves of T, the values of an embedding added up, and
+    the check of `integrated_gradients` [N]. Raises UsageError for a model that has no embedding.
+    """
+    model = parts.model
+    reader = next((each for each in model.modules() if isinstance(each, nn.Embedding)), None)
+    if reader is None:
+        raise UsageError("the model has no embedding of tokens.")
+    with torch.no_grad():
+        tokens = parts.transforms(torch.from_numpy(np.array(texts)))
+        seen = reader(tokens)
+
+    def explain(embedded: Tensor) -> Tensor:
+        hook = reader.register_forward_hook(lambda *_: embedded)
+        try:
+            return _explained(parts, tokens, _column(answers))
+        finally:
+            hook.remove()
+
+    found, gaps = _along(explain, seen, torch.zeros_like(seen), num_steps)
+    return found.sum(2).numpy(), gaps
+
+
 def _integrated(
     parts: Parts, ends: tuple[Tensor, Tensor], answers: Array | None, num_steps: int
 ) -> tuple[Tensor, Array]:
     """Attributions in the shape behind the transforms, from one raw end to the other; the gaps."""
     with torch.no_grad():
         seen, base = (parts.transforms(each) for each in ends)
-    chosen = None if answers is None else torch.from_numpy(np.asarray(answers, np.int64))[:, None]
+    chosen = _column(answers)
+    return _along(lambda at: _explained(parts, at, chosen), seen, base, num_steps)
+
+
+def _along(
+    explain: Callable[[Tensor], Tensor], seen: Tensor, base: Tensor, num_steps: int
+) -> tuple[Tensor, Array]:
+    """The gradients of what is explained [N], summed on the way from `base` to `seen`; the gaps."""
     slopes = torch.zeros_like(seen)
     for step in range(num_steps):
         at = base + (step + 0.5) / num_steps * (seen - base)
         at = at.detach().requires_grad_()
-        slopes += torch.autograd.grad(_explained(parts, at, chosen).sum(), at)[0]
+        slopes += torch.autograd.grad(explain(at).sum(), at)[0]
     found = (seen - base) * slopes / num_steps
     with torch.no_grad():
-        change = _explained(parts, seen, chosen) - _explained(parts, base, chosen)
+        change = explain(seen) - explain(base)
     total = found.flatten(1).sum(1)
     gaps = (total - change).abs() / change.abs().clamp_min(1e-12)
     return found, gaps.numpy()
+
+
+def _column(answers: Array | None) -> Tensor | None:
+    return None if answers is None else torch.from_numpy(np.asarray(answers, np.int64))[:, None]
 
 
 def _explained(parts: Parts, inputs: Tensor, chosen: Tensor | None) -> Tensor:
