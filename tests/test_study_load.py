@@ -148,9 +148,32 @@ def test_what_is_no_study_file(content: bytes, said: str) -> None:
     assert problems(content) == [f"study.toml:{said}"]
 
 
+def test_rows_that_time_divides_cannot_be_divided_anew() -> None:
+    by_time = changed("test = 0.2 }", 'test = 0.2, by = "time" }')
+    text = by_time.replace("trials = 4", "trials = 4\nfolds = 3\n[confirmation]\nresample = true")
+    anew = "rows that are split by time cannot be divided anew."
+    assert problems(text) == [
+        f"study.toml:33: error[E418]: [search] folds: {anew} Leave it out.",
+        f"study.toml:35: error[E416]: [confirmation] resample: {anew}"
+        " Take it out: fresh seeds remain.",
+    ]
+
+
 def test_every_code_has_a_test() -> None:
     # the rest: no plain file, unreadable, --set, grid too large, no such metric, no fit, weights
-    elsewhere = {"E001", "E002", "E008", "E009", "E106", "E312", "E408", "E420", "E501"}
+    elsewhere = {
+        "E416",
+        "E418",
+        "E001",
+        "E002",
+        "E008",
+        "E009",
+        "E106",
+        "E312",
+        "E408",
+        "E420",
+        "E501",
+    }
     said = " ".join([line for *_, lines in BAD for line in lines] + [line for _, line in FILES])
     assert {code for code in CODES if f"[{code}]" in said} | elsewhere == set(CODES)
 

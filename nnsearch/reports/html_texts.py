@@ -4,7 +4,7 @@ from nnsearch.reports import html_svg as svg
 from nnsearch.reports.html_content import Sight
 from nnsearch.reports.html_markup import Html, figure, joined, table, tag
 
-_LEGEND = (("line-b", "speaks for the answer"), ("line-a", "speaks against it"))
+_LEGEND = (("line-b", "speaks for the answer"), ("line-a", "speaks against it, dotted"))
 _THICK = 6.0
 _MOST_LISTED = 20
 
@@ -35,6 +35,6 @@ def _word(word: str, share: float) -> Html:
     thick = abs(share) * _THICK
     if thick < 0.5:  # noqa: PLR2004 - as said
         return tag("span", word)
-    side = "b" if share > 0 else "a"
-    line = f"border-bottom:{thick:.1f}px solid var(--{side})"
+    side = "solid var(--b)" if share > 0 else "dotted var(--a)"
+    line = f"border-bottom:{thick:.1f}px {side}"
     return tag("span", word, style=line, title=f"{'for' if share > 0 else 'against'}, {share:+.0%}")

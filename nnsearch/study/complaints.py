@@ -65,8 +65,12 @@ CODES = {
     "E411": "a constraint that cannot be read",
     "E412": "an objective or a constraint on a cost that is not known",
     "E413": "constraints that do not go together",
-    "E420": "a model that does not take the data",
     "E414": "several objectives with a pruner",
+    "E415": "a confirmation on one seed",
+    "E416": "a confirmation on other divisions of rows that time divides",
+    "E417": "one fold",
+    "E418": "folds of rows that time divides",
+    "E420": "a model that does not take the data",
     # Files
     "E501": "a file of weights to start from that there is not, or that may not be read",
 }

@@ -145,10 +145,10 @@ def check_folds(search: Search, split: Split, setting: Setting) -> None:
     at = ("search", "folds")
     if search.folds == 1:
         hint = "Give 2 or more, or leave it out."
-        setting.complaints.add("E422", at, "[search] folds = 1 is no cross-validation.", hint)
+        setting.complaints.add("E417", at, "[search] folds = 1 is no cross-validation.", hint)
     if search.folds and split.by == "time":
         message = "[search] folds: rows that are split by time cannot be divided anew."
-        setting.complaints.add("E423", at, message, "Leave it out.")
+        setting.complaints.add("E418", at, message, "Leave it out.")
 
 
 def bind_search(table: object, setting: Setting) -> Search:
@@ -188,11 +188,11 @@ def bind_confirmation(table: object, split: Split, setting: Setting) -> Confirma
     if confirmation.seeds == 1:
         message = "[confirmation] seeds = 1: one training says nothing of how seeds differ."
         hint = "Give 2 or more, or 0 for no confirmation."
-        setting.complaints.add("E420", (*at, "seeds"), message, hint)
+        setting.complaints.add("E415", (*at, "seeds"), message, hint)
     if confirmation.resample and split.by == "time":
         message = "[confirmation] resample: rows that are split by time cannot be divided anew."
         hint = "Take it out: fresh seeds remain."
-        setting.complaints.add("E421", (*at, "resample"), message, hint)
+        setting.complaints.add("E416", (*at, "resample"), message, hint)
     return confirmation
 
 
