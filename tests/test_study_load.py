@@ -152,10 +152,10 @@ def test_rows_that_time_divides_cannot_be_divided_anew() -> None:
     by_time = changed("test = 0.2 }", 'test = 0.2, by = "time" }')
     text = by_time.replace("trials = 4", "trials = 4\nfolds = 3\n[confirmation]\nresample = true")
     anew = "rows that are split by time cannot be divided anew."
+    hint = "Take it out: fresh seeds remain."
     assert problems(text) == [
         f"study.toml:33: error[E418]: [search] folds: {anew} Leave it out.",
-        f"study.toml:35: error[E416]: [confirmation] resample: {anew}"
-        " Take it out: fresh seeds remain.",
+        f"study.toml:35: error[E416]: [confirmation] resample: {anew} {hint}",
     ]
 
 
