@@ -81,7 +81,7 @@ def test_a_function_of_a_file_beside_the_study() -> None:
         ("parts.py:none", True, "defines no function 'none'"),
         ("parts.py:number", True, "defines no function 'number'"),
         ("mpl", False, "unknown model 'mpl'. Did you mean 'mlp'?"),
-        ("resnet-of-1000-layers", False, "There is: constant, linear, mlp, cnn,"),
+        ("resnet-of-1000-layers", False, "There is: constant, linear, mlp,"),
     ],
 )
 def test_what_cannot_be_loaded(own_folder: Path, name: str, allow_code: bool, said: str) -> None:
