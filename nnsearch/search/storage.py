@@ -82,7 +82,8 @@ def projection(
     try:
         yield projected
     except BaseException:
-        projected.not_before = 0.0
+        # A signal may have come when a trial had been added and was not known to be.
+        projected.not_before, projected.failing_since = 0.0, time.monotonic()
         projected(projected.ledger)
         raise
     projected.complete()
