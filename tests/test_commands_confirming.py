@@ -214,6 +214,15 @@ def test_gc_frees_the_weights_of_the_trainings_and_the_choice_stays(
     assert confirmed_in(copy) == before
 
 
+def test_a_study_that_wants_none_any_more_forgets_the_choice(copy: Path) -> None:
+    folder = folder_in(copy)
+    run(copy, "--set", "confirmation.trials=0", "--reopen-test")
+    assert confirmed_of(folder) is None
+    best = read_ledger(folder).best(Objective("log_loss", "minimize"))
+    assert best is not None
+    assert read_json(folder.result)["conclusion"]["best"]["trial"] == best.trial
+
+
 def test_a_study_that_wants_none_takes_the_best_of_the_search(own_folder: Path) -> None:
     Path("again.toml").write_text(STUDY)
     run(own_folder, "--set", "confirmation.trials=0", "--trials", "4")

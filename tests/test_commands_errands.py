@@ -4,6 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from nnsearch.commands.errands import weigh_test, weigh_valid
+from nnsearch.data.examples import Examples
+from nnsearch.data.prepare import open_part, prepare
+from nnsearch.signature import Signature
+from nnsearch.study.load import load_study
+from nnsearch.study.space import sample
+from nnsearch.study.spec import Split
+
 STUDY = """
 [data]
 source = "iris"
@@ -53,3 +63,30 @@ def test_a_driver_runs_a_study_to_its_report_without_torch(tmp_path: Path) -> No
 
 def test_a_worker_begins_with_torch_and_little_else(tmp_path: Path) -> None:
     assert said(WORKER, tmp_path) == "True []"
+
+
+def test_validation_rows_that_come_in_groups_tell_less(tmp_path: Path) -> None:
+    """Sixty groups of five rows that are right or wrong together."""
+    groups = np.repeat(np.arange(60), 5)
+
+    def source(_: Path) -> Examples:
+        inputs = np.random.default_rng(0).normal(size=(300, 2))
+        signature = Signature("table", (2,), "float64", "y")
+        return Examples(inputs, np.array(["a", "b"])[groups % 2], signature, groups=groups)
+
+    (tmp_path / "flowers.toml").write_text(STUDY)
+    study = load_study(tmp_path / "flowers.toml")
+    asked = {"root": tmp_path, "options": {}, "folder": tmp_path / "data"}
+    by_group = Split(0.5, 0.4, 0.1, by="group")
+    prepared = prepare(source, "class", by_group, 0, **asked)  # type: ignore[arg-type]
+    valid = open_part(prepared.folder, "valid")
+    assert valid.groups is not None
+    targets = np.asarray(valid.targets)
+    answers = np.where(np.asarray(valid.groups) % 5 == 0, 1 - targets, targets)
+    path = tmp_path / "predictions.npz"
+    np.savez(path, predictions=np.eye(2)[answers] * 0.8 + 0.1, targets=targets)
+    trial = sample(study, lambda *_: 0.01, number=0, seed=0)
+    grouped, _ = weigh_valid(study, prepared.folder, trial, str(path))
+    plain, _ = weigh_test(study, prepared.folder, trial, str(path))
+    widths = [high - low for low, high in (grouped["accuracy"], plain["accuracy"])]
+    assert widths[0] > 1.5 * widths[1]

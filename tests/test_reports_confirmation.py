@@ -102,9 +102,9 @@ def test_a_training_is_judged_at_the_epoch_that_the_others_would_keep() -> None:
     assert agreed(courses, is_more_better=True, keeps_best=False) == [0.9, 0.6, 0.2]
 
 
-def test_one_that_stopped_early_is_judged_where_all_were_still_trained() -> None:
-    courses = [{1: 0.1, 2: 0.5}, {1: 0.3, 2: 0.2, 3: 0.9}]
-    assert agreed(courses, is_more_better=True, keeps_best=True) == [0.1, 0.2]
+def test_one_that_stopped_early_is_judged_at_its_last_epoch_and_cuts_no_other_short() -> None:
+    courses = [{1: 0.1, 2: 0.5}, {1: 0.3, 2: 0.2, 3: 0.9}, {1: 0.2, 2: 0.3, 3: 0.8}]
+    assert agreed(courses, is_more_better=True, keeps_best=True) == [0.5, 0.9, 0.8]
     assert agreed([{1: 0.4, 2: 0.3}], is_more_better=True, keeps_best=True) == [0.3]
     assert agreed([], is_more_better=True, keeps_best=True) == []
 

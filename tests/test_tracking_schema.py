@@ -105,3 +105,24 @@ def test_where_it_is_kept() -> None:
     assert place is not None
     assert place.parent == Path("/her/folder/.cache/nnsearch")
     assert kept_tables({}) is None
+
+
+def test_what_a_deleted_database_left_does_not_spoil_the_new_one(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "mlflow.db"
+    make_tables(path, environ)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA wal_autocheckpoint=0")
+        database.execute("CREATE TABLE filler AS SELECT randomblob(500000) AS bytes")
+        database.commit()
+        left = path.with_name("mlflow.db-wal").read_bytes()
+    path.unlink()
+    path.with_name("mlflow.db-wal").write_bytes(left)
+    make_tables(path, environ)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    assert "filler" not in tables

@@ -96,7 +96,7 @@ def _look(opened: Opened, executor: Processes, job: JobFolder, best: Finished) -
     metrics = attempt(executor, errands.look, *asked, stall_seconds=seconds)
     trial = opened.ledger.specs[best.trial]
     weighed = (opened.study, opened.prepared.folder, trial, str(path))
-    ends, notes = attempt(executor, errands.weigh, *weighed, stall_seconds=seconds)
+    ends, notes = attempt(executor, errands.weigh_test, *weighed, stall_seconds=seconds)
     num_rows = opened.prepared.num_rows["test"]
     return Tested(best.trial, time.time(), metrics, ends, num_rows, notes)
 

@@ -20,6 +20,7 @@ from nnsearch.executors.processes import Processes
 from nnsearch.reports.confirmation import Candidate, agreed, confirm
 from nnsearch.study.folder import write_json
 from nnsearch.study.spec import TrialSpec, derived_seed
+from nnsearch.training.jobfile import read_job
 
 # At most every fourth trial is a candidate: choosing is not to cost more than searching did.
 SHARE = 4
@@ -40,6 +41,7 @@ def choose(
     """
     candidates, wanted = _candidates(opened), opened.study.confirmation
     if not wanted.is_wanted or not candidates:
+        opened.folder.confirmed.unlink(missing_ok=True)  # of a session that wanted one
         return None
     trainings = open_trainings(opened, candidates, executor, listen)
     train(trainings, candidates, min(FIRST_SEEDS, wanted.seeds))
@@ -108,10 +110,11 @@ def _row_deviation(trainings: Trainings) -> tuple[float, tuple[str, ...]]:
     if not done:
         return 0.0, ()
     first = done[0]
-    path = trainings.ledger.folder(trainings.folder, first.number).predictions
-    asked = (opened.study, opened.prepared.folder, first, str(path))
+    job = trainings.folder.job(trainings.ledger.jobs[first.number])
+    path = job.trial(first.number).predictions
+    asked = (opened.study, read_job(job).data, first, str(path))
     seconds = opened.study.search.stall_timeout
-    ends, _ = attempt(trainings.executor, errands.weigh, *asked, stall_seconds=seconds)
+    ends, _ = attempt(trainings.executor, errands.weigh_valid, *asked, stall_seconds=seconds)
     if metric not in ends:
         return 0.0, (f"the intervals leave out how few rows judge: {metric} has none of its own",)
     low, high = ends[metric]

@@ -17,6 +17,9 @@ from nnsearch.study.spec import Study, TrialSpec, derived_seed
 # What a fork server loads ahead for them.
 WARM = "nnsearch.training.job"
 
+# The ends of the 95 % interval of each metric that has one, and notes on the others.
+Weighed = tuple[dict[str, tuple[float, float]], tuple[str, ...]]
+
 
 def load(path: Path, overrides: Sequence[str], allow_code: bool) -> Study:  # noqa: FBT001 - by name
     """The study in a file, checked; raises what `load_study` does."""
@@ -54,17 +57,27 @@ def look(root: str, trial: int, path: str, record: str) -> dict[str, float]:
     return look_at_test(root, trial, path, record, may_reopen=True)
 
 
-def weigh(
-    study: Study, data: Path, trial: TrialSpec, path: str
-) -> tuple[dict[str, tuple[float, float]], tuple[str, ...]]:
-    """How sure each metric of a trial's task is of the predictions in `path`: ends, and notes."""
+def weigh_test(study: Study, data: Path, trial: TrialSpec, path: str) -> Weighed:
+    """How sure each metric of a trial's task is of the test predictions in `path`."""
+    with np.load(path) as stored:
+        arrays = tuple(stored.get(name) for name in ("predictions", "targets", "groups"))
+    return _weighed(study, data, trial, arrays)
+
+
+def weigh_valid(study: Study, data: Path, trial: TrialSpec, path: str) -> Weighed:
+    """The same of predictions of the validation split of `data`."""
+    from nnsearch.data.prepare import open_part
+
+    with np.load(path) as stored:
+        arrays = stored["predictions"], stored["targets"], open_part(data, "valid").groups
+    return _weighed(study, data, trial, arrays)
+
+
+def _weighed(study: Study, data: Path, trial: TrialSpec, arrays: tuple[Any, ...]) -> Weighed:
     from nnsearch.commands.opening import study_task
     from nnsearch.reports.intervals import metric_intervals
 
-    with np.load(path) as stored:
-        predictions, targets, groups = (
-            stored.get(name) for name in ("predictions", "targets", "groups")
-        )
+    predictions, targets, groups = arrays
     seed = derived_seed(study.seed, "intervals", trial.number)
     metrics = study_task(study, data, trial.task).metrics
     found = metric_intervals(metrics, predictions, targets, seed=seed, groups=groups)

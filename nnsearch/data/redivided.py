@@ -20,8 +20,6 @@ from nnsearch.study.spec import Split, derived_seed
 
 Order = npt.NDArray[np.int64]
 
-PARTS = ("train", "valid")
-
 
 def refuse(key: str, signature: Signature, spec: Split, target: str) -> None:
     """Raise DataError where other divisions of the rows would not be like the first.

@@ -87,17 +87,23 @@ def agreed(
 
     A training that keeps its best epoch has picked it by the very rows that judge it, and its value
     there flatters it. So each is judged at the epoch that is the best for the others, or its last
-    one if it stopped before. Without `keeps_best` it is judged after its last epoch.
+    one if it stopped before; a training that has stopped counts for the others as it was then.
+    Without `keeps_best` it is judged after its last epoch.
     """
     last = [max(each) for each in courses]
     if not keeps_best or len(courses) < FEWEST:
         return [each[end] for each, end in zip(courses, last, strict=True)]
-    shared = range(1, min(last) + 1)
-    table = np.array([[each[epoch] for epoch in shared] for each in courses])
+    every = range(1, max(last) + 1)
+    table = np.array(
+        [
+            [each[min(epoch, end)] for epoch in every]
+            for each, end in zip(courses, last, strict=True)
+        ]
+    )
     table = table if is_more_better else -table
     table = np.where(np.isfinite(table), table, -np.inf)
     best = [np.delete(table, row, axis=0).mean(axis=0).argmax() for row in range(len(table))]
-    return [courses[row][shared[place]] for row, place in enumerate(best)]
+    return [courses[row][min(every[place], last[row])] for row, place in enumerate(best)]
 
 
 def _draws(means: Array, variances: Array, doubt: Array, generator: np.random.Generator) -> Array:

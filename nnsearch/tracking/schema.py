@@ -29,6 +29,9 @@ def make_tables(path: Path, environ: Mapping[str, str] = os.environ) -> None:
         _migrate(draft)
         if empty is not None:
             _keep(draft, empty)
+    # Of a database that somebody deleted: SQLite would take them for the new one's.
+    for left in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{left}").unlink(missing_ok=True)
     draft.replace(path)
 
 
