@@ -49,7 +49,7 @@ generated: .venv/ready-test ## write anew what tests compare: the studies' schem
 	NNSEARCH_WRITE_GENERATED=1 $(BIN)/pytest -q tests/test_repository_studies.py
 
 test-slow: .venv/ready-test ## the tests that take minutes
-	$(BIN)/pytest -m slow --timeout 1800 $(TESTS)
+	$(BIN)/pytest -m slow --timeout 1800 $(PARALLEL) $(TESTS)
 
 soak: .venv/ready-test ## random faults against one study for half an hour (ARGS='--minutes 3')
 	$(BIN)/python tests/faults/soak.py $(ARGS)

@@ -16,10 +16,12 @@ import typer
 
 from nnsearch import __version__, upkeep
 from nnsearch.errors import NnsearchError, StoreError, UsageError
-from nnsearch.terminal import CTRL_C, MLRUNS, Home, Json, Storage, StudyName, leave
+from nnsearch.terminal import CTRL_C, MLRUNS, TERMINATED, Home, Json, Storage, StudyName, Terminated
+from nnsearch.terminal import leave as _leave
 from nnsearch.terminal import quick_to_leave as _quick_to_leave
 from nnsearch.terminal import say as _say
 from nnsearch.terminal import show as _print
+from nnsearch.terminal import terminate as _terminate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,8 +37,6 @@ Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study.")
 ]
 AllowCode = Annotated[bool, typer.Option("--allow-code", help="Run the study's own Python code.")]
-
-TERMINATED = 143
 
 
 def _version(is_asked: bool) -> None:
@@ -67,6 +67,7 @@ def run(
     trials: Annotated[int | None, typer.Option(help="The study's total, 1 or more.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds for the search.")] = None,
     workers: Annotated[int, typer.Option(help="Worker processes; 0: one a core.")] = 0,
+    grace: Annotated[float, typer.Option(help="Seconds to save in, once it is stopped.")] = 30.0,
     storage: Storage = "",
     changes: Changes = None,
     home: Home = MLRUNS,
@@ -79,8 +80,8 @@ def run(
     """Run a study to the end of its budget. The same command goes on where it stopped."""
     from nnsearch.commands.places import find_study_file
 
-    if (trials is not None and trials < 1) or workers < 0 or (timeout is not None and timeout <= 0):
-        raise UsageError("--trials and --timeout are above 0, --workers is 0 or more.")
+    if any(each is not None and each <= 0 for each in (trials, timeout)) or min(workers, grace) < 0:
+        raise UsageError("--trials and --timeout are above 0, --workers and --grace 0 or more.")
     file = find_study_file(study)
     _say(f"reading {file} ...")  # what is imported from here on takes seconds
 
@@ -94,6 +95,7 @@ def run(
         trials=trials,
         timeout=timeout,
         workers=workers,
+        grace=grace,
         storage=storage,
         home=home,
         allow_code=allow_code,
@@ -101,7 +103,7 @@ def run(
         environ=dict(os.environ),
     )
     live = partial(console_listener, stream=sys.stderr)
-    with _quick_to_leave():
+    with _quick_to_leave(grace):
         result = run(file, chosen, show=live, warn=_say)
     _print(as_document(result) if as_json else as_text(result))
 
@@ -273,26 +275,18 @@ def main() -> None:
         _fail(error, error.exit_code)
     except SystemExit as stop:
         if stop.code == CTRL_C:  # Typer's answer to Ctrl-C, which it gives in silence
-            leave()
+            _leave()
         raise
-    except Terminated as error:
-        _fail(error, TERMINATED, "Terminated. Nothing is lost: type the same command to go on.")
+    except Terminated:
+        _leave(TERMINATED)
     finally:
         gc.freeze()  # the interpreter would search what MLflow loaded for garbage: 0.7 s
 
 
-class Terminated(BaseException):
-    """SIGTERM came: like KeyboardInterrupt, not to be caught on the way up."""
-
-
-def _terminate(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - a signal handler's
-    raise Terminated
-
-
-def _fail(error: BaseException, code: int, text: str = "") -> NoReturn:
+def _fail(error: BaseException, code: int) -> NoReturn:
     if os.environ.get("NNSEARCH_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
-    _say(text or (str(error) if "error[" in str(error) else f"error: {error}"))
+    _say(str(error) if "error[" in str(error) else f"error: {error}")
     sys.exit(code)

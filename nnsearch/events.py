@@ -8,7 +8,8 @@ it appends.
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,11 @@ class Failed:
     error: str
     details: str = ""
 
+    @property
+    def has_diverged(self) -> bool:
+        """Whether its loss or a metric was not finite, which is its configuration's doing."""
+        return "non-finite " in self.error and not self.details
+
 
 @dataclass(frozen=True, slots=True)
 class Tested:
@@ -183,7 +189,13 @@ _KINDS: dict[str, type[Event]] = {
 
 def to_line(event: Event) -> str:
     """One line of JSON, newline included; floats survive bit for bit, NaN and infinity too."""
-    return json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n"
+    line = {"event": type(event).__name__, **_fields(event)}
+    return json.dumps(line, default=_fields) + "\n"
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """A dataclass's fields as they are: `asdict` would copy each of an epoch's values."""
+    return {each.name: getattr(value, each.name) for each in fields_of(value)}
 
 
 def from_line(line: str) -> Event:

@@ -30,7 +30,7 @@ class Signature:
     the item of a rating, both categorical columns. `columns` is empty
     where the input is an array. `labels` are the classes in the order of the output's columns,
     empty where the output is a number; `target` is its name. Where there are several numbers,
-    `names` are theirs.
+    `names` are theirs; where the targets are pictures, they are the classes of these.
 
     The tokens of a text are what the regular expression `pattern` finds in its lower case: token
     number 2 is the first of `words`, 1 a word that is not among them, 0 stands behind the end.

@@ -4,9 +4,12 @@ With `cli` and `upkeep` the only modules that print.
 """
 
 import json
+import math
 import os
+import select
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,9 +20,10 @@ import typer
 
 MLRUNS = Path("mlruns")
 STDERR = 2
-CTRL_C = 130
+CTRL_C, TERMINATED = 130, 143
 SHOW_CURSOR = "\x1b[?25h"
 STOPPED = "Stopped. Nothing is lost: type the same command to go on."
+IMPATIENT = 2  # so many times Ctrl-C
 
 
 def _checked(url: str) -> str:
@@ -53,17 +57,28 @@ def show(content: object) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@contextmanager
-def quick_to_leave() -> Iterator[None]:
-    """Within it Ctrl-C unwinds, as ever, and one more meanwhile ends the process at once.
+class Terminated(BaseException):
+    """SIGTERM came: like KeyboardInterrupt, not to be caught on the way up."""
 
-    For what loses nothing when it is killed, and leaves nobody behind. A thread counts the signals,
-    since the main one sees none while it waits within a library, and two as one.
+
+def terminate(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - a signal handler's
+    """Unwind at SIGTERM, as Ctrl-C does."""
+    raise Terminated
+
+
+@contextmanager
+def quick_to_leave(grace_seconds: float) -> Iterator[None]:
+    """Within it Ctrl-C and SIGTERM unwind, as ever, and end the process after `grace_seconds`.
+
+    One more Ctrl-C meanwhile ends it at once. For what loses nothing when it is killed, and leaves
+    nobody behind. A thread sees to the signals, since the main one sees none while it waits within
+    a library, and two as one.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    Thread(target=_await_second, args=(reader,), name="ctrl-c", daemon=True).start()
+    watch = Thread(target=_watch, args=(reader, grace_seconds), name="signals", daemon=True)
+    watch.start()
     try:
         yield
     finally:
@@ -71,18 +86,28 @@ def quick_to_leave() -> Iterator[None]:
         os.close(writer)
 
 
-def leave() -> NoReturn:
-    """End the process after Ctrl-C, without waiting for threads that are still at work."""
+def leave(code: int = CTRL_C) -> NoReturn:
+    """End the process after a signal, without waiting for threads that are still at work."""
     with suppress(OSError):
         cursor = SHOW_CURSOR if os.isatty(STDERR) else ""  # a live display may have hidden it
         os.write(STDERR, f"{cursor}{STOPPED}\n".encode())  # print does not work within print
-    os._exit(CTRL_C)
+    os._exit(code)
 
 
-def _await_second(reader: int) -> None:
-    count = 0
-    with os.fdopen(reader, "rb", buffering=0) as numbers:  # one byte a signal, which is its number
-        while number := numbers.read(1):
-            count += number == bytes([signal.SIGINT])
-            if count == 2:  # noqa: PLR2004 - the second
-                leave()
+def _watch(reader: int, grace_seconds: float) -> None:
+    """Leave at the second Ctrl-C, or `grace_seconds` after the first signal."""
+    numbers: list[int] = []
+    deadline = math.inf
+    while True:
+        left = max(0.0, deadline - time.monotonic()) if numbers else None
+        if not select.select([reader], [], [], left)[0]:
+            leave(CTRL_C if numbers[0] == signal.SIGINT else TERMINATED)
+        told = os.read(reader, 1)  # one byte a signal, which is its number
+        if not told:
+            os.close(reader)
+            return
+        if told[0] in {signal.SIGINT, signal.SIGTERM}:
+            deadline = min(deadline, time.monotonic() + grace_seconds)
+            numbers.append(told[0])
+        if numbers.count(signal.SIGINT) == IMPATIENT:
+            leave()

@@ -41,6 +41,16 @@ def test_text_has_types_bounds_defaults_and_the_first_line() -> None:
     assert "relu | leaky_relu" in lines["activation"]
 
 
+def test_a_task_tells_its_metrics_and_the_study_its_own_tables() -> None:
+    lines = as_text(catalogue("tasks")).splitlines()
+    told = lines[next(place for place, line in enumerate(lines) if "  forecasting:" in line) + 1]
+    assert told == "    metrics: mase, mae, rmse, skill_seasonal, skill_last"
+    tables = {each.name: each for each in catalogue("study")}
+    assert {"data", "data.split", "search", "confirmation"} <= tables.keys()
+    (folds,) = (each for each in tables["search"].options if each.name == "folds")
+    assert folds.bounds == (">= 0", "<= 50")
+
+
 def test_a_required_option_is_said_to_be_one() -> None:
     csv = next(each for each in catalogue("sources") if each.name == "csv")
     path = next(each for each in csv.options if each.name == "path")

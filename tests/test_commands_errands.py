@@ -42,6 +42,21 @@ import sys, nnsearch.training.job
 heavy = {"pandas", "pyarrow", "sklearn", "scipy", "optuna", "mlflow", "PIL", "matplotlib"}
 print("torch" in sys.modules, sorted(heavy & set(sys.modules)))
 """
+TRACKER = """
+import gc, sys
+from nnsearch.tracking.store import import_mlflow
+before = "mlflow" in sys.modules
+import_mlflow("sqlite:///mlflow.db")
+names = ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
+print(before, *(name in sys.modules for name in names), gc.isenabled())
+"""
+REPORTER = """
+import sys
+from nnsearch.commands import errands
+before = "nnsearch.commands.report" in sys.modules
+errands.get_ready_to_report()
+print(before, "nnsearch.commands.report" in sys.modules)
+"""
 
 
 def said(program: str, folder: Path) -> str:
@@ -63,6 +78,14 @@ def test_a_driver_runs_a_study_to_its_report_without_torch(tmp_path: Path) -> No
 
 def test_a_worker_begins_with_torch_and_little_else(tmp_path: Path) -> None:
     assert said(WORKER, tmp_path) == "True []"
+
+
+def test_mlflow_is_loaded_ahead_with_what_a_database_takes(tmp_path: Path) -> None:
+    assert said(TRACKER, tmp_path) == "False True True True"
+
+
+def test_the_report_is_loaded_ahead(tmp_path: Path) -> None:
+    assert said(REPORTER, tmp_path) == "False True"
 
 
 def test_validation_rows_that_come_in_groups_tell_less(tmp_path: Path) -> None:

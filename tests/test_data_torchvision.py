@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.io import savemat
 
 from nnsearch.data.cifar import read_pickle
 from nnsearch.data.torchvision_files import torchvision
@@ -124,6 +125,58 @@ def test_what_is_not_there_is_told_how_to_fetch(tmp_path: Path, name: Any) -> No
         torchvision(tmp_path, name=name)
     assert f"torchvision has not laid {name} there" in str(caught.value)
     assert f"torchvision.datasets.{name}('data', download=True)" in str(caught.value)
+
+
+def svhn(folder: Path, part: str, images: npt.NDArray[np.uint8], digits: list[int]) -> None:
+    """A file as Stanford's: MATLAB's axes, and a 10 for the digit 0."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = np.array([each or 10 for each in digits], np.uint8)[:, None]
+    savemat(folder / f"{part}_32x32.mat", {"X": images.transpose(2, 3, 1, 0), "y": labels})
+
+
+def test_svhn(tmp_path: Path) -> None:
+    images = DRAW.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)
+    svhn(tmp_path / "data", "train", images[:4], [0, 9, 1, 0])
+    svhn(tmp_path / "data", "test", images[4:], [5, 0])
+    examples = torchvision(tmp_path, name="SVHN")
+    np.testing.assert_array_equal(examples.inputs, images)
+    assert examples.targets.tolist() == [0, 9, 1, 0, 5, 0]
+    assert examples.signature.labels == tuple("0123456789")
+    assert examples.held_out is not None
+    assert examples.held_out.tolist() == [False] * 4 + [True] * 2
+    svhn(tmp_path / "data", "test", images[4:5], [7])
+    assert torchvision(tmp_path, name="SVHN", limit=2).targets.tolist()[-1] == 7
+    path = tmp_path / "data" / "test_32x32.mat"
+    for broken in (b"", b"no MATLAB at all" * 20, path.read_bytes()[:300]):
+        path.write_bytes(broken)
+        with pytest.raises(DataError, match=r"test_32x32\.mat"):
+            torchvision(tmp_path, name="SVHN")
+
+
+def test_stl10_is_written_column_by_column(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "stl10_binary"
+    folder.mkdir(parents=True)
+    images = DRAW.integers(0, 256, (5, 3, 96, 96), dtype=np.uint8)
+    for part, rows, classes in (("train", images[:3], [1, 10, 4]), ("test", images[3:], [2, 2])):
+        rows.transpose(0, 1, 3, 2).tofile(folder / f"{part}_X.bin")
+        np.array(classes, np.uint8).tofile(folder / f"{part}_y.bin")
+    examples = torchvision(tmp_path, name="STL10")
+    np.testing.assert_array_equal(examples.inputs, images)
+    assert examples.targets.tolist() == [0, 9, 3, 1, 1]
+    assert examples.signature.labels[9] == "truck"
+    np.array([1, 11, 4], np.uint8).tofile(folder / "train_y.bin")
+    with pytest.raises(DataError, match="a label that is not 1 to 10"):
+        torchvision(tmp_path, name="STL10")
+    np.array([1, 2], np.uint8).tofile(folder / "train_y.bin")
+    with pytest.raises(DataError, match="but there are 2 labels"):
+        torchvision(tmp_path, name="STL10")
+
+
+@pytest.mark.parametrize("name", ["SVHN", "STL10"])
+def test_both_parts_are_fetched(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError) as caught:
+        torchvision(tmp_path, name=name)  # type: ignore[arg-type]
+    assert f"[torchvision.datasets.{name}('data', download=True, split=each)" in str(caught.value)
 
 
 class Calls:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from finished import call
 
-from nnsearch import cli, errors, terminal
+from nnsearch import components, errors, load_predictor, terminal
+from nnsearch.testing import check_model, check_optimizer, check_source, check_task
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,6 +29,7 @@ SPANS = re.findall(r"`((?:nnsearch|make|python) [^`]+)`", README)
 SHORTER = {
     "--trials 60": "--trials 3",
     "trials = 40": "trials = 2",
+    "trials = 10": "trials = 2",
     "epochs = 20": "epochs = 4",
     "epochs = 60": "epochs = 4",
 }
@@ -57,6 +59,14 @@ DIGITS = [
     *(f"nnsearch {each}" for each in ("list", "doctor", "sync", "gc")),
 ]
 TABLE = lines_with("nnsearch", "data")
+OWN = lines_with("nnsearch", "calls.toml")
+PARTS = {
+    "sources": "log",
+    "models": "waves",
+    "tasks": "counts",
+    "optimizers": "signs",
+    "objectives": "counts_by_hits",
+}
 
 
 def typed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
@@ -74,7 +84,7 @@ def test_every_command_of_the_readme_is_typed_by_a_test() -> None:
     concrete = {line for line in ours if not re.search(r"[A-Z\[]", line)}  # without STUDY and such
     assert len(lines_with("nnsearch", "digits")) >= 3
     assert len(TABLE) == 4
-    assert concrete == {*DIGITS, *TABLE} | NOT_TYPED
+    assert concrete == {*DIGITS, *TABLE, *OWN} | NOT_TYPED
 
 
 @pytest.mark.timeout(300)  # several runs, each with workers that have to start
@@ -140,6 +150,46 @@ def test_the_walk_through_a_table(
             assert alone.stdout == answers
 
 
+def parts_of_ones_own() -> str:
+    """README's Python of a user's own file, each part of which has at most ten lines."""
+    blocks = [next(block for block in BLOCKS if f"def {name}(" in block) for name in PARTS.values()]
+    assert len({*blocks}) == len(PARTS)
+    lines = [[line for line in block.splitlines() if line.strip()] for block in blocks]
+    assert max(map(len, lines)) <= 10
+    return "\n\n".join(blocks)
+
+
+def test_parts_of_ones_own_are_sound(own_folder: Path) -> None:
+    Path("calls.py").write_text(parts_of_ones_own())
+    made = {
+        kind: components.load(kind, f"calls.py:{name}", root=own_folder, allow_code=True)
+        for kind, name in PARTS.items()
+    }
+    examples = made["sources"](own_folder)
+    check_source(made["sources"], own_folder)
+    check_model(made["models"], examples.signature.shape, 1, options={"width": 8})
+    check_optimizer(made["optimizers"])
+    for kind in ("tasks", "objectives"):
+        check_task(made[kind], examples.targets[:40])
+    assert next(iter(made["objectives"](examples.targets).directions)) == "hits"
+
+
+@pytest.mark.timeout(300)  # a whole run, with workers that have to start
+def test_parts_of_ones_own_are_searched_and_exported(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("calls.py").write_text(parts_of_ones_own())
+    (study,) = [block for block in BLOCKS if 'source = "calls.py:log"' in block]
+    study, _, command = study.partition("\n\n")
+    Path("calls.toml").write_text(shortened(study) + "\n")
+    assert [command.strip()] == OWN
+    said = typed(command, monkeypatch, capsys)
+    assert "valid/hits" in said
+    (export,) = own_folder.glob("mlruns/studies/calls/exports/*")
+    busy, quiet = load_predictor(export).predict_table([{"hour": 6.0}, {"hour": 19.0}])
+    assert busy["prediction"] > quiet["prediction"] > 0
+
+
 def test_make_has_what_the_readme_names() -> None:
     targets = {span.split()[1] for span in [*commands(), *SPANS] if span.startswith("make ")}
     assert targets >= {"run", "test", "check"}
@@ -168,5 +218,5 @@ def test_the_readme_tells_every_exit_code() -> None:
     told = re.findall(r"\b(\d+) [a-zC]", README.partition("Exit codes: ")[2].partition(".\n")[0])
     kinds = [each for each in vars(errors).values() if isinstance(each, type)]
     codes = {kind.exit_code for kind in kinds if issubclass(kind, errors.NnsearchError)}
-    ours = {0, terminal.CTRL_C, cli.TERMINATED} | codes - {errors.NnsearchError.exit_code}
+    ours = {0, terminal.CTRL_C, terminal.TERMINATED} | codes - {errors.NnsearchError.exit_code}
     assert {*map(int, told)} == ours

@@ -236,6 +236,16 @@ def test_trials_in_a_row_share_a_shape(tmp_path: Path, sampler: str, alike: int)
     assert len({each.params["optimizer.lr"] for each in specs}) == 20, "and nothing else is shared"
 
 
+def test_no_more_share_a_shape_than_pay_in_one_program(tmp_path: Path) -> None:
+    course = run(
+        tmp_path, "pairs", "model.name=cnn", "model.cnn.channels={ int = [4, 64] }",
+        "search.alike=4", "search.sampler=random",
+    )  # fmt: skip
+    channels = [course.work.ledger.specs[n].model.options["channels"] for n in range(20)]
+    assert channels[::2] == channels[1::2], "CNNs come in pairs"
+    assert len(set(channels)) > 5, "and no pair is like the next"
+
+
 @pytest.mark.parametrize("sampler", ["qmc", "grid"])
 def test_a_sampler_that_covers_the_space_is_left_to_it(tmp_path: Path, sampler: str) -> None:
     course = run(
@@ -279,6 +289,15 @@ def test_the_same_error_three_times_stops_the_study(tmp_path: Path) -> None:
         with pytest.raises(TrialsFailedError, match="ValueError: no"):
             search(course)
     assert 3 <= len(course.work.ledger.endings) < 20
+
+
+def test_trials_that_all_diverge_spend_the_budget(tmp_path: Path) -> None:
+    """Another configuration may not diverge; an error of the code would come again."""
+    with at_once(partial(toy_job, error="non-finite loss at step 1")) as executor:
+        course = course_of(study_of(tmp_path), StudyFolder(tmp_path / "n"), executor.run)
+        with pytest.raises(NothingCompletedError, match="All diverged, the last with 'non-finite"):
+            search(course)
+    assert len(course.work.ledger.endings) == 20
 
 
 def test_no_complete_trial_is_an_error_of_its_own(tmp_path: Path) -> None:

@@ -368,3 +368,19 @@ def test_reading_a_study_imports_no_heavy_library() -> None:
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
     )
     assert heavy.isdisjoint(modules.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "batch", "alike"),
+    [
+        ((), 8, 4),
+        (("search.target=0.9",), 4, 2),
+        (("search.target=0.9", "search.batch=16"), 16, 2),
+        (("search.alike=1",), 8, 1),
+    ],
+)
+def test_a_search_for_a_target_asks_for_fewer_trials_at_a_time(
+    overrides: Sequence[str], batch: int, alike: int
+) -> None:
+    search = load(STUDY, *overrides).search
+    assert (search.batch, search.alike) == (batch, alike)

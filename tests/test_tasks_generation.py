@@ -1,14 +1,20 @@
 """Generation: the Fréchet distance, a classifier that judges, an album, an exported generator."""
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from finished import completed
 from lessons import Classroom, classroom_of, learned
+from sklearn.neighbors import KNeighborsClassifier
 
+from nnsearch import load_predictor
 from nnsearch.data.bundled import digits, iris
 from nnsearch.data.targets import with_pictures
 from nnsearch.errors import DataError
@@ -16,7 +22,7 @@ from nnsearch.exporting.onnx import onnx
 from nnsearch.exporting.parity import parity
 from nnsearch.exporting.predictor import Predictor
 from nnsearch.study.spec import Component, Objective
-from nnsearch.tasks.generation import classifier, frechet, generation, mean_distance
+from nnsearch.tasks.generation import classifier, frechet, generation
 from nnsearch.training.evaluate import show
 from nnsearch.training.fit import fit
 
@@ -132,14 +138,25 @@ def test_only_images_of_classes_are_drawn() -> None:
         with_pictures(iris(Path()))
 
 
-def conditional_room(folder: Path) -> Classroom:
-    folder.mkdir()
+def main_of(export: Path, name: str) -> str:
+    """What the export's own program prints of a file."""
+    command = [sys.executable, "-I", "predict.py", name]
+    done = subprocess.run(command, cwd=export, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def conditional(epochs: str = "epochs = 12") -> str:
+    """The study of a small GAN that is told the classes."""
     study = STUDY.replace('"generation"', '"generation"\nconditional = true')
     study = study.replace(
         'name = "vae"\nkl = 0.3', 'name = "gan"\ncode = 16\nchannels = 8\npenalty = 0.3'
     )
-    study = study.replace("lr = 0.005", "lr = 0.003\nbeta1 = 0.5")
-    return classroom_of(folder, "digits", study)
+    return study.replace("lr = 0.005", "lr = 0.003\nbeta1 = 0.5").replace("epochs = 12", epochs)
+
+
+def conditional_room(folder: Path) -> Classroom:
+    folder.mkdir()
+    return classroom_of(folder, "digits", conditional())
 
 
 def test_quality_is_told_for_each_class() -> None:
@@ -149,15 +166,17 @@ def test_quality_is_told_for_each_class() -> None:
     held_out = pictures[1200:]
     real = task.metrics(held_out, held_out)
     assert real["agreement"] > 0.88
-    assert real["class_frechet"] == 0
+    assert real["joint_frechet"] == pytest.approx(0, abs=1e-6)
+    assert next(iter(task.directions)) == "joint_frechet"
+    other = task.metrics(pictures[:597], held_out)["joint_frechet"]
     wrong = held_out.copy()
     wrong[:, 0] = (wrong[:, 0] + 1) % 10
     mixed = task.metrics(wrong, held_out)
     assert mixed["agreement"] < 0.05
     assert mixed["frechet"] == real["frechet"]
-    assert mixed["class_frechet"] > 0.5
-    one, other = np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([[3.0, 0.0], [5.0, 4.0]])
-    assert mean_distance([(one, other), (one, other[:1])]) == 9 + 4 + 4
+    assert mixed["joint_frechet"] > 5 * other
+    noisy = held_out + np.random.default_rng(0).normal(0, 8, held_out.shape) * (np.arange(65) > 0)
+    assert task.metrics(noisy, held_out)["joint_frechet"] > 5 * other
 
 
 def test_the_loss_is_that_of_the_class_of_the_real_image() -> None:
@@ -167,17 +186,43 @@ def test_the_loss_is_that_of_the_class_of_the_real_image() -> None:
     assert task.losses(outputs, encoded).tolist() == [0 + 4, 11 + 21]
 
 
-def test_pictures_of_a_class_are_learned_and_exported(tmp_path: Path) -> None:
+def test_pictures_of_a_class_are_learned_and_shown(tmp_path: Path) -> None:
     pupil = conditional_room(tmp_path / "room").changed(training__epochs=18).pupil()
     kept = learned(pupil, BY_FRECHET)
     assert kept.metrics["valid/agreement"] > 0.6
     assert kept.predictions.shape == (288, 65)
     assert kept.predictions[:, 0].tolist() == [row % 10 for row in range(288)]
     assert show(pupil.model, pupil.material)["epoch 8"].shape == (16, 1, 8, 8)
-    predictor = Predictor(pupil.material.transforms, pupil.model, pupil.material.task.decode)
-    raw = np.zeros((40, 1, 8, 8), np.uint8)
-    (tmp_path / "export").mkdir()
-    assert parity(predictor, onnx(predictor, raw, tmp_path / "export"), raw) < 1e-4
+
+
+@pytest.mark.timeout(300)  # a whole run, with workers that have to start
+def test_an_exported_conditional_gan_draws_the_class_that_is_asked_for(own_folder: Path) -> None:
+    study = conditional("epochs = 25") + "[confirmation]\ntrials = 0\n"
+    completed(own_folder, "numbers", 'name = "numbers"\n' + study)
+    (export,) = own_folder.glob("mlruns/studies/numbers/exports/*")
+    predictor = load_predictor(export)
+    asked = np.repeat(np.arange(10), 20)
+    rows: list[dict[str, Any]] = [
+        {"class": str(each), "seed": seed % 20} for seed, each in enumerate(asked.tolist())
+    ]
+    drawn = np.array([[*each.values()] for each in predictor.predict_table(rows)])
+    assert drawn.shape == (200, 64)
+    real = pictures_of_digits()
+    judge = KNeighborsClassifier(5).fit(real[:, 1:], real[:, 0])
+    agreement = (judge.predict(drawn) == asked).mean()
+    assert agreement > 0.5  # of ten classes, chance gives 0.1
+    again = predictor.predict(np.array([[7.0, 3.0], [7.0, 4.0]]))
+    np.testing.assert_allclose(again[0], drawn[7 * 20 + 3], atol=1e-5)
+    assert np.abs(again[0] - again[1]).max() > 1
+    unknown: list[dict[str, Any]] = [{"class": "ten", "seed": 1}, {"class": "1", "seed": None}]
+    for row in unknown:
+        with pytest.raises(DataError, match="row 1: the prediction is not finite"):
+            predictor.predict_table([row])
+    text = (export / "README.txt").read_text()
+    assert "class (categorical: 0, 1, 2" in text
+    assert "one column for each of the 64 values of a picture" in " ".join(text.split())
+    (export / "asked.csv").write_text("class,seed\n7,3\n")
+    assert main_of(export, "asked.csv").startswith("pixel_1,pixel_2,")
 
 
 @pytest.mark.slow

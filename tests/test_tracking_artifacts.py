@@ -43,3 +43,19 @@ def test_any_other_store_is_handed_one_folder(contents: dict[str, Content]) -> N
     write_artifacts("mlflow-artifacts:/1/abc", contents, upload=upload)
     assert len(uploaded) == 1
     assert not uploaded[0].exists()
+
+
+@pytest.mark.parametrize(("size", "is_sent"), [(7, False), (3, True)], ids=["whole", "cut short"])
+def test_a_file_that_was_uploaded_whole_is_not_uploaded_again(
+    size: int, is_sent: bool, contents: dict[str, Content]
+) -> None:
+    sent: set[str] = set()
+
+    def upload(folder: str) -> None:
+        sent.update(each.name for each in Path(folder).rglob("*") if each.is_file())
+        manifest = json.loads((Path(folder) / "manifest.json").read_text())
+        assert manifest["weights.pt"]["size"] == 7
+
+    sizes = {"weights.pt": size, "b.png": 4}
+    write_artifacts("mlflow-artifacts:/1/abc", contents, upload=upload, there=lambda: sizes)
+    assert sent == {"a.json", "a.txt", "b.png", "manifest.json", *(["weights.pt"] * is_sent)}

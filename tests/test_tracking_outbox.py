@@ -5,7 +5,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +28,7 @@ from nnsearch.events import Epoch, Event
 from nnsearch.study.folder import Home, TrialFolder
 from nnsearch.tracking import bulk, runs, values
 from nnsearch.tracking.store import destination, shown
+from nnsearch.tracking.trials import Trial
 
 __all__ = ["home"]  # a fixture
 
@@ -46,6 +47,36 @@ def test_a_locked_database_is_waited_for(home: Home) -> None:
         assert one.pending() > 0
         other.rollback()
     assert runs_of(client_of(home))["trial-0000"].info.status == "FINISHED"
+
+
+def test_a_trial_that_ends_soon_is_written_once_and_whole(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[int, bool]] = []
+    real = runs.write_trial
+
+    def write_trial(store: Any, subject: Any, trial: Trial) -> None:
+        written.append((trial.asked.trial, trial.ending is not None))
+        real(store, subject, trial)
+
+    monkeypatch.setattr("nnsearch.tracking.outbox.write_trial", write_trial)
+    with listening(home, flush_seconds=1.0) as one:
+        one(asked(9))
+        assert one.flush(60)  # the store is open
+        for event in [*trial_events(0), *trial_events(1)]:
+            one(event)
+        time.sleep(0.3)
+        one(finished(0))
+        until(lambda: (0, True) in written)
+        until(lambda: (1, False) in written)  # one that takes longer shows how far it is
+    assert written == [(0, True), (1, False)]
+
+
+def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -68,6 +68,24 @@ def test_a_shift_is_by_whole_pixels_and_no_further() -> None:
     assert len(seen) > 8
 
 
+def test_a_crop_is_a_window_of_the_image_enlarged() -> None:
+    ys, xs = torch.meshgrid(torch.arange(20.0), torch.arange(30.0), indexing="ij")
+    images = torch.stack([ys, xs])[None].repeat(80, 1, 1, 1)
+    found = augmented(images, only(crop=0.4), draws(0, 1))
+    # A slope is as much flatter as the window is smaller, alike along both axes.
+    steps = (found[:, 0, 11, 15] - found[:, 0, 8, 15]) / 3
+    across = (found[:, 1, 10, 17] - found[:, 1, 10, 12]) / 5
+    torch.testing.assert_close(steps, across, rtol=1e-3, atol=1e-3)
+    assert 0.6 <= float(steps.min()) < 0.65
+    assert 0.95 < float(steps.max()) <= 1
+    for axis, side in ((0, 20), (1, 30)):
+        places = found[:, axis].flatten(1)
+        assert float(places.min()) >= 0
+        assert float(places.max()) <= side - 1
+        middle = places.mean(1)
+        assert float(middle.max() - middle.min()) > 0.2 * side
+
+
 def test_a_turn_keeps_the_middle_and_moves_the_rim() -> None:
     image = torch.zeros(40, 1, 9, 15)
     image[:, :, 4, 7], image[:, :, 4, 11] = 1.0, 2.0

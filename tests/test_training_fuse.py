@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nnsearch.study.spec import Component, TrialSpec
-from nnsearch.training.fuse import MOST, can_fuse, plan, shape_of, shape_params
+from nnsearch.training.fuse import MOST, can_fuse, most, plan, shape_of, shape_params
 
 TRIAL = TrialSpec(
     number=0,
@@ -84,14 +84,17 @@ def test_what_makes_two_programs(other: TrialSpec) -> None:
 )
 def test_what_is_trained_alone(other: TrialSpec) -> None:
     assert not can_fuse(other)
-    assert shape_params(other) == {}
+    assert most(other) == 1
     assert plan([other, other]) == [[other], [other]]
 
 
-def test_a_program_holds_no_more_than_pays() -> None:
-    jobs = plan([replace(TRIAL, number=number) for number in range(MOST["mlp"] + 3)])
-    assert [len(job) for job in jobs] == [MOST["mlp"], 3]
-    assert [each.number for job in jobs for each in job] == list(range(MOST["mlp"] + 3))
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_program_holds_no_more_than_pays(model: str) -> None:
+    trial = replace(TRIAL, model=Component(model))
+    size = most(trial)
+    assert size == MOST[model] > 1
+    jobs = plan([replace(trial, number=number) for number in range(size + 1)])
+    assert [[each.number for each in job] for job in jobs] == [list(range(size)), [size]]
 
 
 def test_the_searched_values_that_settle_a_shape() -> None:

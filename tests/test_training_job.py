@@ -57,6 +57,46 @@ def test_events_tell_the_whole_story(room: Classroom, tmp_path: Path) -> None:
     assert ending.value == best
 
 
+@pytest.mark.parametrize("is_fused", [True, False])
+def test_a_trial_ends_with_the_epoch_that_is_enough(
+    room: Classroom, tmp_path: Path, is_fused: bool
+) -> None:
+    asked = room.changed(training__fuse=is_fused, optimizer__lr=0.003)
+    whole = curve(carried_out(tmp_path / "whole", asked.job()))
+    enough = max(whole[:4])
+    assert whole.index(enough) > 0, "the first epoch tells nothing"
+    cut = carried_out(tmp_path / "cut", asked.job(enough=enough))
+    assert curve(cut) == whole[: whole.index(enough) + 1]
+    ending = list(recorded(cut))[-1]
+    assert isinstance(ending, Finished)
+    assert ending.value == enough
+
+
+def test_a_trial_that_was_killed_with_enough_trains_no_more(
+    room: Classroom, tmp_path: Path
+) -> None:
+    asked = room.changed(training__fuse=False, training__checkpoint_seconds=0.0)
+    whole = carried_out(tmp_path / "whole", asked.job(enough=0.0))
+    place = JobFolder(tmp_path / "killed")
+    write_job(place, asked.job(enough=0.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nnsearch.training.alone.finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(str(place.root))
+    run_job(str(place.root))
+    assert curve(place) == curve(whole)
+    assert len(curve(whole)) == 1
+
+
+def killed(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def curve(place: JobFolder) -> list[float]:
+    told = [each for each in recorded(place) if isinstance(each, Epoch)]
+    return [each.metrics["valid/accuracy"] for each in told]
+
+
 def test_equal_trials_leave_equal_files(room: Classroom, tmp_path: Path) -> None:
     first = carried_out(tmp_path / "a", room.job())
     second = carried_out(tmp_path / "b", room.job())

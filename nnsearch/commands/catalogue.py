@@ -4,7 +4,7 @@ import inspect
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -12,7 +12,17 @@ from nnsearch import components
 from nnsearch.components import Function, Option
 from nnsearch.errors import UsageError
 from nnsearch.reports.tables import table
+from nnsearch.study import frame
 
+# The tables of a study file that are no component's.
+FRAME = "study"
+_TABLES: dict[str, Function] = {
+    "(top)": frame.study_keys,
+    "data": frame.data_keys,
+    "data.split": frame.split_keys,
+    "search": frame.search_keys,
+    "confirmation": frame.confirmation_keys,
+}
 _NAMES = {int: "integer", float: "float", str: "string", bool: "boolean"}
 
 
@@ -29,21 +39,26 @@ class OptionFacts:
 
 @dataclass(frozen=True, slots=True)
 class ComponentFacts:
-    """One component; `problem` says why it cannot be loaded, such as a missing extra."""
+    """One component; `problem` says why it cannot be loaded, such as a missing extra.
+
+    `metrics` are those that a task can have, as its signature says.
+    """
 
     kind: str
     name: str
     summary: str
     options: tuple[OptionFacts, ...] = ()
+    metrics: tuple[str, ...] = ()
     problem: str = ""
 
 
 def catalogue(kind: str | None = None) -> list[ComponentFacts]:
     """The built-in and installed components, or those of one kind; `model` means `models`.
 
-    Raises UsageError for a kind that there is not.
+    The kind `study` is what a study file may say beside its components. Raises UsageError for a
+    kind that there is not.
     """
-    known = list(components.BUILTINS)
+    known = [*components.BUILTINS, FRAME]
     kinds = known
     if kind is not None:
         names = [each for each in (kind, f"{kind}s") if each in known]
@@ -52,7 +67,12 @@ def catalogue(kind: str | None = None) -> list[ComponentFacts]:
                 f"there is no kind of component '{kind}'.", components.nearest(kind, known)
             )
         kinds = names[:1]
-    return [_facts(each, name) for each in kinds for name in components.names(each)]
+    named = [(each, name) for each in kinds if each != FRAME for name in components.names(each)]
+    frames = _TABLES.items() if FRAME in kinds else ()
+    return [
+        *(_facts(each, name) for each, name in named),
+        *(_described(FRAME, name, keys) for name, keys in frames),
+    ]
 
 
 def as_document(found: Sequence[ComponentFacts]) -> dict[str, Any]:
@@ -71,6 +91,7 @@ def as_text(found: Sequence[ComponentFacts]) -> str:
         lines += ["", kind]
         for each in (each for each in found if each.kind == kind):
             lines += [f"  {each.name}: {each.problem or each.summary}"]
+            lines += [f"    metrics: {', '.join(each.metrics)}"] if each.metrics else []
             lines += [f"    {line}" for line in _options_table(each.options)]
     return "\n".join(lines).strip("\n")
 
@@ -112,8 +133,14 @@ def _facts(kind: str, name: str) -> ComponentFacts:
         function = components.load(kind, name)
     except ImportError as error:
         return ComponentFacts(kind, name, "", problem=f"not installed ({error})")
+    return _described(kind, name, function)
+
+
+def _described(kind: str, name: str, function: Function) -> ComponentFacts:
     options = tuple(_option(each) for each in components.options(function).values())
-    return ComponentFacts(kind, name, _summary(function), options)
+    returned = get_type_hints(function, include_extras=True).get("return")
+    metrics = next(iter(getattr(returned, "__metadata__", ())), ())
+    return ComponentFacts(kind, name, _summary(function), options, tuple(metrics))
 
 
 def _option(option: Option) -> OptionFacts:

@@ -4,6 +4,7 @@ Each loads what it needs when it runs, in a worker, where torch is loaded alread
 itself gets by without, and is at work a second sooner.
 """
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def export(job: str, trial: int, folder: str, told: dict[str, Any]) -> str:
 
 def get_ready_to_report() -> None:
     """Load what the report takes, in a worker that has nothing else to do."""
+    importlib.import_module("nnsearch.commands.report")
 
 
 def report(name: str, home: Path) -> Path:

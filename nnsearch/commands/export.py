@@ -89,18 +89,23 @@ def export_trial(job: str, number: int, folder: str, told: dict[str, Any]) -> st
     """Write the export of a finished trial into `folder`; runs in a worker too.
 
     The rows on which torch and ONNX Runtime must agree are validation rows, filled up from the
-    training split: the test split stays closed. `told` are facts for the manifest.
+    training split: the test split stays closed. Where a task serves something else, they are its.
+    `told` are facts for the manifest.
     """
     import numpy as np
+    from torch import nn
 
     from nnsearch.data.prepare import open_part
     from nnsearch.exporting.folder import write_export
     from nnsearch.exporting.predictor import Predictor
     from nnsearch.training.examine import rebuild
 
-    _, parts, _ = rebuild(job, number)
-    predictor = Predictor(parts.transforms, parts.model, parts.decode)
+    _, parts, task = rebuild(job, number)
     splits = [open_part(parts.data, part) for part in ("valid", "train")]
-    rows = np.concatenate([np.asarray(each.inputs[:PARITY_ROWS]) for each in splits])
-    checked = rows[:PARITY_ROWS]
-    return str(write_export(predictor, checked, checked, splits[0].signature, Path(folder), told))
+    signature = splits[0].signature
+    predictor: nn.Module = Predictor(parts.transforms, parts.model, parts.decode)
+    rows = np.concatenate([np.asarray(each.inputs[:PARITY_ROWS]) for each in splits])[:PARITY_ROWS]
+    served = task.serve(parts.model, signature) if task.serve else None
+    if served is not None:
+        predictor, signature, rows = served
+    return str(write_export(predictor, rows, rows, signature, Path(folder), told))

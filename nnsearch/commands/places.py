@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nnsearch.errors import DataError, StoreError, StudyError, UsageError
 from nnsearch.study.folder import Home, StudyFolder
+from nnsearch.study.holders import holders
 
 STUDIES = Path("studies")
 MLRUNS = Path("mlruns")
@@ -38,13 +39,6 @@ def find_study_folder(name: str, home: Path = MLRUNS) -> StudyFolder:
     raise UsageError(f"no study '{stem}' has run in {home}.", hint)
 
 
-def refuse_second_driver(folder: StudyFolder) -> None:
-    """Raise StoreError where another process runs the study; makes nothing."""
-    if folder.lock.exists():
-        with sole_driver(folder):
-            pass
-
-
 @contextmanager
 def sole_driver(folder: StudyFolder) -> Iterator[None]:
     """Hold the study's lock: there is one driver at a time, and its death lets go of it.
@@ -61,7 +55,8 @@ def sole_driver(folder: StudyFolder) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "unknown"
+            numbers = [*map(str, holders(folder.lock)), file.read().strip()]
+            holder = next(filter(None, numbers), "unknown")
             raise StoreError(
                 f"study '{folder.root.name}' is being run by process {holder}.",
                 "Wait for it, or stop it and type the same command.",
@@ -84,7 +79,7 @@ def no_trace(folder: StudyFolder) -> Iterator[None]:
     before = set(folder.data.glob("*"))
     try:
         yield
-    except (StudyError, DataError):
+    except (StudyError, DataError, UsageError):
         is_recorded = folder.spec.exists()
         made = set(folder.data.glob("*")) - before if is_recorded else {folder.root}
         for each in made:

@@ -38,6 +38,7 @@ class Options:
     workers: int = 0
     allow_code: bool = False
     reopen_test: bool = False
+    grace: float = 30.0
     environ: dict[str, str] = field(default_factory=dict)
 
 
@@ -108,7 +109,7 @@ def name_of(path: Path) -> str:
 def request_of(path: Path, options: Options) -> str:
     """What a run asks for, as a hash: the study file, the options, the files it may read."""
     told = asdict(options) | {"environ": options.environ.get("MLFLOW_TRACKING_URI", "")}
-    for name in ("workers", "reopen_test"):  # how it is reached, not what is asked for
+    for name in ("workers", "reopen_test", "grace"):  # how it is reached, not what is asked for
         told.pop(name)
     parts = [path.read_bytes() if path.is_file() else b"", repr(sorted(told.items())).encode()]
     for near in sorted(path.parent.iterdir()):

@@ -1,14 +1,15 @@
 """Run a study to the end of its budget; the same call goes on where the last one stopped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from nnsearch.commands.places import no_trace, refuse_second_driver, sole_driver
+from nnsearch.commands.places import no_trace, sole_driver
 from nnsearch.commands.result import Options, RunResult, Show, name_of, request_of, stored_result
-from nnsearch.study.folder import Home
+from nnsearch.study.folder import Home, StudyFolder
 from nnsearch.study.holders import disk_named
 from nnsearch.study.situate import situated
 from nnsearch.study.spec import Study
@@ -37,26 +38,32 @@ def run(
     done = stored_result(path, options)
     if done is not None:
         return done
-    name = name_of(path)
-    if name:
-        refuse_second_driver(Home(options.home).study(name))
-    from nnsearch.commands import errands
-    from nnsearch.executors.launch import fork_server
+    name, home = name_of(path), Home(options.home)
+    # A second driver is to hear of the first before it loads anything.
+    with _claimed(home.study(name)) if name else nullcontext():
+        from nnsearch.commands import errands
+        from nnsearch.executors.launch import fork_server
 
-    # The server loads torch, for its workers, while this process loads what it needs itself.
-    with fork_server(warm=errands.WARM) as server:
-        study = _limited(_loaded(path, options, server), options)
-        folder = Home(options.home).study(study.name)
-        with (
-            sole_driver(folder),
-            situated(path, options.overrides),
-            no_trace(folder),
-            disk_named(folder.root),
-        ):
-            from nnsearch.commands.session import carry_out
+        # The server loads torch, for its workers, while this process loads what it needs itself.
+        with fork_server(warm=errands.WARM) as server:
+            study = _limited(_loaded(path, options, server), options)
+            folder = home.study(study.name)
+            with (
+                nullcontext() if study.name == name else _claimed(folder),
+                situated(path, options.overrides),
+                disk_named(folder.root),
+            ):
+                from nnsearch.commands.session import carry_out
 
-            request = request_of(path, options)
-            return carry_out(study, options, server, request=request, show=show, warn=warn)
+                request = request_of(path, options)
+                return carry_out(study, options, server, request=request, show=show, warn=warn)
+
+
+@contextmanager
+def _claimed(folder: StudyFolder) -> Iterator[None]:
+    """Within it nobody else runs the study, and an input that is refused leaves no trace of it."""
+    with sole_driver(folder), no_trace(folder):
+        yield
 
 
 def _loaded(path: Path, options: Options, server: "ForkServer") -> Study:

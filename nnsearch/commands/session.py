@@ -32,6 +32,9 @@ from nnsearch.tracking.store import destination, shown
 from nnsearch.training.fuse import plan
 from nnsearch.training.jobfile import Job, write_job
 
+# What of the time to leave in, after a signal, the jobs have, and then MLflow.
+SAVING_SHARE, TELLING_SHARE = 0.6, 0.3
+
 
 def carry_out(
     study: Study,
@@ -59,7 +62,7 @@ def carry_out(
         opened = open_study(study, folder, inspected)
         for note in inspected.remarks:
             warn(note)
-        with _listeners(opened, options, show, warn) as listen, _stopping(executor):
+        with _listeners(opened, options, show, warn) as listen, _stopping(executor, options, warn):
             reason, conclusion = _search(opened, options, executor, listen, warn=warn)
         seconds_taken = time.monotonic() - began
         result = _result(opened, options, reason, conclusion, seconds=seconds_taken)
@@ -129,12 +132,20 @@ def _tidied(folder: StudyFolder) -> Iterator[None]:
 
 
 @contextmanager
-def _stopping(executor: Processes) -> Iterator[None]:
-    """End the jobs at once where an error or a signal leaves, and not after MLflow is through."""
+def _stopping(executor: Processes, options: Options, warn: Callable[[str], None]) -> Iterator[None]:
+    """End the jobs where an error or a signal leaves, and not after MLflow is through.
+
+    After a signal what trains may finish its epoch and save it.
+    """
     try:
         yield
-    except BaseException:
+    except Exception:
         executor.cancel_all()
+        raise
+    except BaseException:
+        seconds = SAVING_SHARE * options.grace
+        warn(f"Stopping: what trains finishes its epoch, for {seconds:g} s at most.")
+        executor.close(seconds)
         raise
 
 
@@ -150,8 +161,17 @@ def _write_job(
         opened.prepared.others,
         opened.study.search.constraints,
         opened.prepared.folds,
+        enough=_enough(opened),
     )
     write_job(opened.folder.job(name), job)
+
+
+def _enough(opened: Opened) -> float | None:
+    """The target, where one training that reaches it settles the search."""
+    is_settled = not (
+        opened.study.search.constraints or opened.prepared.folds or opened.prepared.others
+    )
+    return opened.study.search.target if is_settled else None
 
 
 @contextmanager
@@ -178,6 +198,7 @@ def _listeners(
                 dataset=_dataset(opened),
                 warn=warn,
                 uid=read_json(opened.folder.spec)["fingerprint"],
+                leave_seconds=TELLING_SHARE * options.grace,
             )
         )
         listeners: list[Listen] = [tracker]

@@ -91,15 +91,15 @@ class IdsTransform(nn.Module):
     def __init__(self, tables: list[Codes]) -> None:
         super().__init__()
         self.sizes = tuple(int(each.max()) + 1 for each in tables)
+        self.unknown = tuple(len(each) - 1 for each in tables)
         for place, table in enumerate(tables):
             self.register_buffer(f"table_{place}", torch.from_numpy(table))
 
     def forward(self, x_B2: Tensor) -> Tensor:
         """Int64 [B, 2]."""
         columns = []
-        for place in range(len(self.sizes)):
+        for place, unknown in enumerate(self.unknown):
             table: Tensor = getattr(self, f"table_{place}")
-            unknown = len(table) - 1
             codes = torch.where(torch.isnan(x_B2[:, place]), unknown, x_B2[:, place]).long()
             columns.append(table[codes.clamp(0, unknown)])
         return torch.stack(columns, dim=1)

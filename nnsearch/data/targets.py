@@ -88,15 +88,18 @@ def several_labels(examples: Examples) -> Examples:
 def with_pictures(examples: Examples) -> Examples:
     """The examples with targets float32 [N, 1 + D]: the class, and the values of the image itself.
 
-    Raises DataError where the examples are no images of several classes.
+    `signature.names` are then the classes'. Raises DataError where the examples are no images of
+    several classes.
     """
     if examples.signature.kind != "image":
         message = "pictures are drawn after images, which these examples are not."
         raise DataError([Problem("E327", message, hint="Use a source of images.")])
-    classes = encode_classes(examples).targets.astype(np.float32)
+    encoded = encode_classes(examples)
+    classes = encoded.targets.astype(np.float32)
     pixels = examples.inputs.reshape(examples.num_rows, -1).astype(np.float32)
     targets = np.concatenate([classes[:, None], pixels], axis=1)
-    signature = replace(examples.signature, labels=(), target="picture")
+    names = encoded.signature.labels
+    signature = replace(examples.signature, labels=(), target="picture", names=names)
     return replace(examples, targets=targets, signature=signature)
 
 

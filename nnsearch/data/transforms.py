@@ -168,6 +168,8 @@ class TableTransform(nn.Module):
         groups = torch.zeros(len(hot), num_groups)
         groups[range(len(hot)), members] = 1.0
         self.register_buffer("groups", groups)
+        # No lengths of buffers, which a tracer takes for numbers that may change.
+        self.kinds = bool(numeric), bool(lacking), bool(hot)
         self.num_features = len(numeric) + len(lacking) + len(hot) + num_groups
         first = len(numeric) + len(lacking)
         self.places = tuple(
@@ -184,15 +186,16 @@ class TableTransform(nn.Module):
 
     def _features(self, x_BC: Tensor) -> Iterator[Tensor]:
         """Only the kinds that there are: ONNX Runtime has no use for tensors of width 0."""
-        if len(self.numeric):
+        has_numeric, has_lacking, has_hot = self.kinds
+        if has_numeric:
             x_BN = x_BC.index_select(1, self.numeric)
             x_BN = torch.where(torch.isnan(x_BN), self.fill, x_BN)
             x_BN = torch.minimum(torch.maximum(x_BN, self.low), self.high)
             x_BN = torch.sign(x_BN) * torch.log1p(torch.abs(x_BN)) if self.is_log else x_BN
             yield ((x_BN - self.offset) * self.factor).float()
-        if len(self.lacking):
+        if has_lacking:
             yield torch.isnan(x_BC.index_select(1, self.lacking)).float()
-        if len(self.hot):
+        if has_hot:
             hit_BO = (x_BC.index_select(1, self.hot) == self.codes).float()
             yield hit_BO
             yield 1.0 - hit_BO @ self.groups

@@ -90,7 +90,7 @@ class Processes:
         self._bell, self._rope = os.pipe()
         os.set_blocking(self._rope, False)
         self._lock = Lock()  # so that nothing is commanded once the dispatcher has gone
-        self._is_closed = False
+        self._is_closed, self._grace_seconds = False, GRACE_SECONDS
         self._dispatcher = Thread(target=self._dispatch, name="nnsearch-dispatcher", daemon=True)
         self._dispatcher.start()
 
@@ -125,8 +125,12 @@ class Processes:
         """Cancel the jobs that wait and kill those that run; the executor can still be used."""
         self._command(self._cancel_all)
 
-    def close(self) -> None:
-        """End every worker and cancel every job; returns once no process is left."""
+    def close(self, seconds: float = GRACE_SECONDS) -> None:
+        """End every worker and cancel every job; returns once no process is left.
+
+        A job that does something about SIGTERM has so many seconds to leave in order.
+        """
+        self._grace_seconds = seconds
         with suppress(RuntimeError):
             self._command(self._set_closed)
         self._dispatcher.join()
@@ -246,7 +250,7 @@ class Processes:
         workers = [each for each in self._workers if each is not None]
         for worker in workers:
             terminate(worker, signal.SIGTERM)
-        deadline = monotonic() + GRACE_SECONDS
+        deadline = monotonic() + self._grace_seconds
         for worker in workers:
             reap(worker, patience=max(0.0, deadline - monotonic()))
         if self._server is not None and self._server is not self._lent:

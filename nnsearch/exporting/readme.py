@@ -9,6 +9,7 @@ from nnsearch.exporting.standalone_rows import READING, reading_of
 from nnsearch.signature import Column, Signature
 
 NUM_SHOWN = 12
+PICTURE = "picture"
 
 _IN_PYTHON = """\
     from pathlib import Path
@@ -47,6 +48,11 @@ def _title(manifest: Mapping[str, Any]) -> str:
 
 def _output(manifest: Mapping[str, Any], signature: Signature) -> str:
     if not signature.labels:
+        if signature.target == PICTURE:
+            return (
+                f"one column for each of the {len(signature.names)} values of a picture, in the "
+                "order channel, row, column."
+            )
         if signature.names:
             return f"one column for each of {_listed(signature.names)}."
         several = " Of a forecast of several steps: prediction_1, prediction_2 and so on."
@@ -92,6 +98,17 @@ def _input(signature: Signature, reading: Mapping[str, Any]) -> Iterator[str]:
             f"words and signs of each count; {len(signature.words):,} words are known."
         )
         return
+    if signature.target == PICTURE:
+        yield (
+            "A CSV file with a header and a line for each picture. The seed is a whole number: the "
+            "same one draws the same picture, and 2,048 of them draw different ones."
+        )
+        yield "\n".join(f"    {_column(column)}" for column in signature.columns)
+        return
+    yield from _cells(signature, reading)
+
+
+def _cells(signature: Signature, reading: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "A CSV file with a header. The order of its columns is free and others are ignored; an "
         "empty cell is a missing value; a category that the model has not seen is taken as 'other'."

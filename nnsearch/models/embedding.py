@@ -52,6 +52,7 @@ class Embeddings(nn.Module):
         for table in tables:
             nn.init.normal_(table.weight, std=table.out_features**-0.5)
         self.tables = nn.ModuleList(tables)
+        self.has_others = bool(others)
         self.num_features = len(others) + sum(each.out_features for each in tables)
 
     def forward(self, x_BF: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ class Embeddings(nn.Module):
             table(x_BF.index_select(1, self.get_buffer(f"places_{number}")))
             for number, table in enumerate(self.tables)
         ]
-        kept = [x_BF.index_select(1, self.others)] if len(self.others) else []
+        kept = [x_BF.index_select(1, self.others)] if self.has_others else []
         return torch.cat([*kept, *vectors], dim=1)
 
 

@@ -42,7 +42,7 @@ class Factorization(nn.Module):
                 return scores
             products: Tensor = self.users(users) * self.items(items)
             return scores + products.sum(1, keepdim=True)
-        biases_BI = self.item_bias.weight[1:, 0].expand(len(users), -1)
+        biases_BI = self.item_bias.weight[1:, 0].expand(users.shape[0], -1)
         if self.users is None or self.items is None:
             return biases_BI
         matches_BI: Tensor = self.users(users) @ self.items.weight[1:].T

@@ -19,7 +19,7 @@ from torch.func import functional_call
 from nnsearch.components import Depth, NonNegative, Unit, Width
 from nnsearch.errors import UsageError
 from nnsearch.models.dropout import Dropout
-from nnsearch.models.generators import Noise, classes_in_turn, classes_of
+from nnsearch.models.generators import Noise, classes_of, in_turn
 from nnsearch.models.layers import Norm, Shape, activate, has_bias, initialise, normalise_image
 
 NUM_IMAGE_AXES = 3
@@ -42,7 +42,7 @@ class Adversaries(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Real images to the loss [B, 1] in training, else to [B, 1 + D], loss and a picture."""
         if not self.training:
-            drawn = self.generator(self.noise(x_BCHW))
+            drawn = self.generator(self.noise(in_turn(x_BCHW)))
             losses = F.softplus(-self.discriminator(x_BCHW)) + F.softplus(self.discriminator(drawn))
             return torch.cat([losses, drawn.flatten(1)], dim=1)
         drawn = self.generator(x_BCHW.new_empty(len(x_BCHW), self.code).normal_())
@@ -55,6 +55,12 @@ class Adversaries(nn.Module):
             (slopes,) = torch.autograd.grad(judged.sum(), of_real, create_graph=True)
             losses = losses + self.penalty / 2 * slopes.flatten(1).square().sum(1, keepdim=True)
         return losses
+
+    def draw(self, seeds: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Pictures [B, D]; it knows no classes."""
+        del classes
+        drawn: Tensor = self.generator(self.noise(seeds)).flatten(1)
+        return drawn
 
 
 class AdversariesOfClass(nn.Module):
@@ -80,8 +86,9 @@ class AdversariesOfClass(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Real images to losses [B, 1 + K] in training, else to [B, 2 + K + D] with a picture."""
         if not self.training:
-            classes = classes_in_turn(x_BCHW, self.num_classes)
-            drawn = self._draw(self.noise(x_BCHW), classes)
+            seeds = in_turn(x_BCHW)
+            classes = seeds % self.num_classes
+            drawn = self._draw(self.noise(seeds), classes)
             common = F.softplus(_of(classes, self.discriminator(drawn)))
             losses = F.softplus(-self.discriminator(x_BCHW))
             told = classes[:, None].to(drawn.dtype)
@@ -101,6 +108,10 @@ class AdversariesOfClass(nn.Module):
             squares = slopes.flatten(1).square().sum(1, keepdim=True)
             common = common + self.penalty / (2 * self.num_classes) * squares
         return torch.cat([common, F.softplus(-judged_BK)], dim=1)
+
+    def draw(self, seeds: Tensor, classes: Tensor) -> Tensor:
+        """Pictures [B, D] of these classes."""
+        return self._draw(self.noise(seeds), classes).flatten(1)
 
     def _draw(self, noise_BZ: Tensor, classes: Tensor) -> Tensor:
         # F.one_hot looks at the values, which an exporter cannot.

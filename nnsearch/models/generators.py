@@ -2,8 +2,9 @@
 
 Know no task and no training. In training such a model gives each example's loss [B, 1]; otherwise
 [B, 1 + D], the loss and a picture laid flat. The pictures are those of fixed noise: row k of a
-batch is drawn from the same noise each time, whatever the input, so that epochs can be compared
-and an exported model draws what torch draws.
+batch is drawn from the same noise each time, whatever the input, so that epochs can be compared.
+Its method `draw` takes seeds [B], whole numbers that each name a row of that noise, and classes [B]
+where it knows any, to pictures [B, D]: so an exported model draws what torch draws.
 
 A model that is asked for K outputs more than a picture has numbers draws pictures of K classes, row
 k of a batch one of class k modulo K. It gives [B, 1 + K] in training: the loss that does not depend
@@ -31,7 +32,7 @@ SEED = 0
 
 
 class Noise(nn.Module):
-    """The same rows of standard normal numbers in each evaluation."""
+    """Rows of standard normal numbers, the same for the same seed."""
 
     rows: Tensor
 
@@ -41,9 +42,9 @@ class Noise(nn.Module):
         drawn = torch.randn(NUM_NOISE, width, generator=generator, device="cpu")
         self.register_buffer("rows", drawn, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """As many rows [B, Z] as `x` has; they begin anew behind the 2,048th."""
-        return self.rows[torch.arange(x.shape[0], device=self.rows.device) % NUM_NOISE]
+    def forward(self, seeds: Tensor) -> Tensor:
+        """The row [B, Z] of each seed, int64; they begin anew behind the 2,048th."""
+        return self.rows[seeds % NUM_NOISE]
 
 
 def classes_of(inputs: Shape, outputs: int) -> int:
@@ -62,9 +63,9 @@ def classes_of(inputs: Shape, outputs: int) -> int:
     return num_classes
 
 
-def classes_in_turn(x: Tensor, num_classes: int) -> Tensor:
-    """The class [B] of each row of a batch that is drawn in evaluation."""
-    return torch.arange(x.shape[0], device=x.device) % num_classes
+def in_turn(x: Tensor) -> Tensor:
+    """The seed [B] of each row of a batch that is drawn in evaluation."""
+    return torch.arange(x.shape[0], device=x.device)
 
 
 class Variational(nn.Module):
@@ -82,7 +83,13 @@ class Variational(nn.Module):
         losses = (made[:, :-1] - wanted).square().mean(1, keepdim=True) + made[:, -1:]
         if self.training:
             return losses
-        return torch.cat([losses, self.model.decoder(self.noise(x)).flatten(1)], dim=1)
+        return torch.cat([losses, self.draw(in_turn(x))], dim=1)
+
+    def draw(self, seeds: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Pictures [B, D]; it knows no classes."""
+        del classes
+        drawn: Tensor = self.model.decoder(self.noise(seeds)).flatten(1)
+        return drawn
 
 
 class Independent(nn.Module):
@@ -101,8 +108,13 @@ class Independent(nn.Module):
         losses = nats.mean(1, keepdim=True)
         if self.training:
             return losses
-        drawn = self.mean + torch.exp(self.log_deviation) * self.noise(x)
-        return torch.cat([losses, drawn], dim=1)
+        return torch.cat([losses, self.draw(in_turn(x))], dim=1)
+
+    def draw(self, seeds: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Pictures [B, D]; it knows no classes."""
+        del classes
+        drawn: Tensor = self.mean + torch.exp(self.log_deviation) * self.noise(seeds)
+        return drawn
 
 
 class IndependentOfClass(nn.Module):
@@ -122,9 +134,15 @@ class IndependentOfClass(nn.Module):
         losses = F.pad(nats_BKD.mean(2), (1, 0))
         if self.training:
             return losses
-        classes = classes_in_turn(x, self.num_classes)
-        drawn = self.mean[classes] + torch.exp(self.log_deviation)[classes] * self.noise(x)
+        classes = in_turn(x) % self.num_classes
+        drawn = self.draw(in_turn(x), classes)
         return torch.cat([losses, classes[:, None].to(drawn.dtype), drawn], dim=1)
+
+    def draw(self, seeds: Tensor, classes: Tensor) -> Tensor:
+        """Pictures [B, D] of these classes."""
+        deviation = torch.exp(self.log_deviation)[classes]
+        drawn: Tensor = self.mean[classes] + deviation * self.noise(seeds)
+        return drawn
 
 
 def vae(

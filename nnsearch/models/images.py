@@ -1,4 +1,9 @@
-"""What networks of images share: sizes from level to level. Knows no network and no training."""
+"""What networks of images share: sizes from level to level, and how images lie in memory.
+
+Knows no network and no training.
+"""
+
+from torch import Tensor
 
 from nnsearch.errors import UsageError
 from nnsearch.models.layers import Shape
@@ -31,3 +36,16 @@ def halved_sides(
         odd = 1 if rounds_up else 0
         sides.append(((height + odd) // 2, (width + odd) // 2))
     return sides
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """The same images [N, C, H, W] with the channels last in memory, and strides that say so.
+
+    torch's own `contiguous` leaves the strides of images of one channel as they are, for both
+    layouts are the same bytes; its convolutions then take the strides for channels that come first,
+    and all layers behind them run through kernels that are several times slower.
+    """
+    num_channels, height, width = images.shape[1:]
+    lying = images.permute(0, 2, 3, 1).contiguous()
+    strides = (height * width * num_channels, 1, width * num_channels, num_channels)
+    return lying.as_strided(images.shape, strides)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from nnsearch.models import stacked_norms
 from nnsearch.models.cnn import Residual
 from nnsearch.models.dropout import Dropout
+from nnsearch.models.images import channels_last
 from nnsearch.models.stacked_layer import Layer, Means, NotStackableError, Place
 
 aten: Any = torch.ops.aten
@@ -124,7 +125,7 @@ def _convolution(module: nn.Conv2d, place: Place) -> Layer:
 
     def forward(x: Tensor) -> Tensor:
         # The weights of K trials do not lie side by side, and the kernel wants them to.
-        kept[:] = [x, weight.flatten(0, 1).contiguous(memory_format=torch.channels_last)]
+        kept[:] = [x, channels_last(weight.flatten(0, 1))]
         flat = None if bias is None else bias.flatten()
         y: Tensor = aten.convolution(x, kept[1], flat, *geometry, TRANSPOSED, [0, 0], groups)
         return y
@@ -157,7 +158,7 @@ def _flatten(module: nn.Flatten, place: Place) -> Layer:
         if len(shapes[0]) == 3:  # noqa: PLR2004 - [K, B, F]
             return g
         image = g.transpose(0, 1).reshape(shapes[0])
-        return image.contiguous(memory_format=torch.channels_last)
+        return channels_last(image)
 
     return Layer(forward, backward)
 
@@ -248,7 +249,7 @@ def _whole_average(module: nn.AdaptiveAvgPool2d) -> Layer:
 
     def back(g: Tensor, x: Tensor) -> Tensor:
         spread = (g / (x.shape[2] * x.shape[3])).expand(x.shape)
-        return spread.contiguous(memory_format=torch.channels_last)
+        return channels_last(spread)
 
     return _of_input(lambda x: x.mean((2, 3), keepdim=True), back)
 

@@ -22,7 +22,7 @@ def stop_reason(search: Search, objective: Objective, endings: Sequence[Ending])
     for index, value in enumerate(values):
         if value is not None and objective.better(value, best):
             best, best_at = value, index
-    if reaches(search, objective, best):
+    if objective.reaches(best, search.target):
         return f"the target {search.target:g} is reached"
     if search.patience is not None and best is not None:
         without = len(values) - 1 - best_at
@@ -31,19 +31,15 @@ def stop_reason(search: Search, objective: Objective, endings: Sequence[Ending])
     return ""
 
 
-def reaches(search: Search, objective: Objective, value: float | None) -> bool:
-    """Whether a trial's value is the study's target or better."""
-    if search.target is None or value is None:
-        return False
-    return value == search.target or objective.better(value, search.target)
-
-
 def too_many_failed(endings: Sequence[Ending]) -> str:
     """Why failures should stop the study, as a phrase; empty where they should not.
 
-    Three of three with the same error are a mistake in the study, not in a configuration.
+    Three of three with the same error are a mistake in the study, not in a configuration. One that
+    diverged is no failure of this kind: another configuration may not.
     """
-    errors = [each.error if isinstance(each, Failed) else "" for each in endings]
+    errors = [
+        each.error if isinstance(each, Failed) and not each.has_diverged else "" for each in endings
+    ]
     if len(errors) >= SAME_ERRORS and len(set(errors)) == 1 and errors[0]:
         return f"all {len(errors)} trials so far failed alike: {errors[0]}"
     if len(errors) >= FAILED_IN_A_ROW and all(errors[-FAILED_IN_A_ROW:]):

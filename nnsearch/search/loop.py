@@ -10,10 +10,10 @@ from functools import partial
 
 from nnsearch.crashes import crash_point
 from nnsearch.errors import NothingCompletedError, TrialsFailedError
-from nnsearch.events import Finished
+from nnsearch.events import Failed, Finished
 from nnsearch.search import jobs
 from nnsearch.search.asking import broken_share
-from nnsearch.search.budget import reaches, stop_reason, too_many_failed
+from nnsearch.search.budget import stop_reason, too_many_failed
 from nnsearch.search.course import Course
 from nnsearch.search.jobs import BATCHES_IN_FLIGHT, seen_by
 from nnsearch.search.ledger import asked, record_batch
@@ -55,10 +55,11 @@ def _nothing(course: Course, reason: str) -> NothingCompletedError:
     """Why there is no winner: nothing completed, or nothing within the constraints."""
     name, infeasible = course.study.name, course.work.ledger.infeasible()
     if not infeasible:
-        return NothingCompletedError(
-            f"{reason}, and no trial of '{name}' completed.",
-            f"`nnsearch show {name}` lists each trial's error.",
-        )
+        failed = [each for each in course.work.ledger.in_order() if isinstance(each, Failed)]
+        hint = f"`nnsearch show {name}` lists each trial's error."
+        if failed and all(each.has_diverged for each in failed):
+            hint = f"All diverged, the last with '{failed[-1].error}': search lower rates."
+        return NothingCompletedError(f"{reason}, and no trial of '{name}' completed.", hint)
     # Each constraint counts as a share of its bound, so that the nearest is near in all of them.
     nearest = min(infeasible, key=partial(broken_share, course.study))
     return NothingCompletedError(
@@ -73,7 +74,7 @@ def _stop_reason(course: Course) -> str:
     endings = course.work.ledger.in_order()
     reason = stop_reason(course.study.search, course.objective, endings)
     best = course.work.ledger.best(course.objective)
-    if best is not None and reaches(course.study.search, course.objective, best.value):
+    if best is not None and course.objective.reaches(best.value, course.study.search.target):
         jobs.abandon(course.work)
     return reason
 

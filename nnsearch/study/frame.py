@@ -38,6 +38,11 @@ MAX_FOLDS = 50
 TOLERANCE = 1e-6
 SHARES = ("train", "valid", "test")
 
+# Trials asked for at a time, and how many of those in a row are of one shape: what trains a given
+# number of trials fastest, and what comes to a target soonest.
+TO_A_NUMBER = (8, 4)
+TO_A_TARGET = (4, 2)
+
 
 def study_keys(*, name: str = "", seed: Seed = 0, description: str = "") -> None:
     """The keys at the top of the file."""
@@ -69,15 +74,19 @@ def search_keys(
     target: float | None = None,
     patience: Count | None = None,
     stall_timeout: float | str = 1800.0,
-    batch: Count = 8,
-    alike: Count = 4,
+    batch: Count | None = None,
+    alike: Count | None = None,
     objective: str = "",
     direction: Direction | None = None,
     objectives: tuple[str, ...] = (),
     constraints: tuple[str, ...] = (),
     folds: Annotated[int, Ge(0), Le(MAX_FOLDS)] = 0,
 ) -> None:
-    """The keys of [search]."""
+    """The keys of [search].
+
+    Trials are asked for `batch` at a time, `alike` of them in a row of one shape: 8 and 4, or where
+    a target ends the search 4 and 2.
+    """
 
 
 def confirmation_keys(
@@ -175,6 +184,8 @@ def bind_search(table: object, setting: Setting) -> Search:
         )
     for key in ("timeout", "stall_timeout"):
         checked[key] = _seconds(checked[key], (*at, key), setting)
+    batch, alike = TO_A_NUMBER if checked["target"] is None else TO_A_TARGET
+    checked["batch"], checked["alike"] = checked["batch"] or batch, checked["alike"] or alike
     return Search(**checked)
 
 

@@ -209,6 +209,10 @@ class Objective:
             return True
         return value > than if self.direction == "maximize" else value < than
 
+    def reaches(self, value: float | None, target: float | None) -> bool:
+        """Whether `value` is `target` or better; not where either is none."""
+        return value is not None and target is not None and not self.better(target, value)
+
 
 @dataclass(frozen=True, slots=True)
 class TrialSpec:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
@@ -59,7 +60,8 @@ class Unexplained(nn.Module):
         width = wanted.shape[1]
         away = made[:, :width] - wanted
         errors = (away.square() if self.distance == "squared" else away.abs()).mean(1)
-        penalties = made[:, width] if made.shape[1] > width else torch.zeros_like(errors)
+        # Where there is no penalty it is 0, without a branch for an exporter to forget.
+        penalties = F.pad(made, (0, 1))[:, width]
         return torch.stack([errors, penalties, self.threshold.expand_as(errors)], dim=1)
 
     def settle(self, outputs: Tensor, targets: Array) -> Tensor:
@@ -94,7 +96,7 @@ def anomaly(
     distance: Distance = "squared",
     threshold: Rule = "best_f1",
     quantile: Annotated[float, Gt(0), Lt(1)] = 0.95,
-) -> Task:
+) -> Annotated[Task, DIRECTIONS]:
     """The mean error of the reconstruction; above a threshold an example is an anomaly.
 
     `normal` names the classes that are normal: rows of all others are anomalies, of which training

@@ -1,7 +1,7 @@
 """One class of several for each example. Knows no model and no label's text."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,7 @@ def classification(
     effective_beta: Unit = 0.999,
     focal_gamma: NonNegative = 0.0,
     resample: Resampling = "none",
-) -> Task:
+) -> Annotated[Task, DIRECTIONS | OF_MANY_CLASSES]:
     """Cross-entropy on class indices [N]; the predictions are the classes' probabilities.
 
     `label_smoothing` is the share of each target that is spread evenly over all classes.

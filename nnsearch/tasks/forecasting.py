@@ -35,7 +35,9 @@ DIRECTIONS: dict[str, Direction] = {
 }
 
 
-def forecasting(targets: Forecasts, *, loss: Loss = "squared", delta: Positive = 1.0) -> Task:
+def forecasting(
+    targets: Forecasts, *, loss: Loss = "squared", delta: Positive = 1.0
+) -> Annotated[Task, DIRECTIONS]:
     """A loss on the next H numbers, standardised with the training split's mean and deviation.
 
     "huber" is quadratic up to `delta` deviations and linear beyond. The targets [N, 3, H] hold the

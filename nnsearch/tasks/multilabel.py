@@ -3,7 +3,7 @@
 Shapes: N examples, L labels, B examples of a batch.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ DIRECTIONS: dict[str, Direction] = {
 }
 
 
-def multilabel(targets: Labels, *, label_weights: Weighing = "none") -> Task:
+def multilabel(targets: Labels, *, label_weights: Weighing = "none") -> Annotated[Task, DIRECTIONS]:
     """The mean binary cross-entropy over labels [N, L]; predictions are L probabilities.
 
     "balanced" weighs the rows that have a label, and those that have not, so that both count alike

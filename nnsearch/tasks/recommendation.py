@@ -3,7 +3,7 @@
 Shape suffixes: B examples, N of a split, I items of the training split, U its users.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,12 @@ from nnsearch.tasks.regression import Unscale, regression
 from nnsearch.tasks.task import Numbers, Pairs, Task
 
 Loss = Literal["softmax", "bpr"]
+# Where k stands, the task has its number.
+OF_RANKINGS: dict[str, Direction] = {
+    "ndcg_at_k": "maximize",
+    "recall_at_k": "maximize",
+    "mean_place": "minimize",
+}
 OF_RATINGS: dict[str, Direction] = {"rmse": "minimize", "mae": "minimize"}
 
 # Columns of what a model of a ranking puts out.
@@ -39,7 +45,7 @@ class Rating(nn.Module):
         return rated
 
 
-def rating(targets: Numbers, *, clip: bool = True) -> Task:
+def rating(targets: Numbers, *, clip: bool = True) -> Annotated[Task, OF_RATINGS]:
     """The squared error of ratings [N]; with `clip` none is foretold beyond those of training.
 
     Raises DataError where the ratings are all the same.
@@ -72,6 +78,7 @@ class Ranked(nn.Module):
         self.model = model
         self.loss = loss
         self.register_buffer("seen", seen, persistent=False)
+        self.last = float(seen.shape[1])
 
     def forward(self, x_B2: Tensor) -> Tensor:
         """Numbers of users and items to loss and place [B, 2]; the first place is 0.
@@ -92,7 +99,7 @@ class Ranked(nn.Module):
         new_BI = (~self.seen[users]).to(scores_BI.dtype)
         above = ((scores_BI > own_B1) * new_BI).sum(1)
         level = ((scores_BI == own_B1) * new_BI).sum(1) - new_BI.gather(1, own)[:, 0]
-        places = torch.where(items > 0, above + level / 2, float(scores_BI.shape[1]))
+        places = torch.where(items > 0, above + level / 2, self.last)
         return torch.stack([losses * is_known, places], dim=1)
 
 
@@ -104,7 +111,9 @@ class Place(nn.Module):
         return outputs[:, PLACE:] + 1
 
 
-def ranking(targets: Pairs, *, loss: Loss = "softmax", k: Count = 10) -> Task:
+def ranking(
+    targets: Pairs, *, loss: Loss = "softmax", k: Count = 10
+) -> Annotated[Task, OF_RANKINGS]:
     """Which items a user turns to, [N, 2] of users and items: the place of each in the user's list.
 
     The list holds all items of the training split but those that it has of the user, best first: a
@@ -118,11 +127,7 @@ def ranking(targets: Pairs, *, loss: Loss = "softmax", k: Count = 10) -> Task:
     num_users, num_items = int(users.max()), int(items.max())
     seen = np.zeros((num_users + 1, num_items), dtype=bool)
     seen[users, items - 1] = True
-    directions: dict[str, Direction] = {
-        f"ndcg_at_{k}": "maximize",
-        f"recall_at_{k}": "maximize",
-        "mean_place": "minimize",
-    }
+    directions = {name.replace("_k", f"_{k}"): each for name, each in OF_RANKINGS.items()}
     return Task(
         outputs=num_items,
         encode=lambda raw: torch.zeros(len(raw)),

@@ -50,7 +50,7 @@ def regression(
     loss: Loss = "squared",
     delta: Positive = 1.0,
     quantile: Annotated[float, Gt(0), Lt(1)] = 0.5,
-) -> Task:
+) -> Annotated[Task, DIRECTIONS | OF_QUANTILES]:
     """A loss on numbers [N], standardised with the training split's mean and deviation.
 
     "squared" is the squared error, so that the mean loss over the training split of a model that

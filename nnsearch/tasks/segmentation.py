@@ -3,6 +3,8 @@
 Shapes: N examples, C classes, H height, W width, S = H * W pixels; `...` any leading axes.
 """
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -40,7 +42,7 @@ class Pixels(nn.Module):
         return shares
 
 
-def segmentation(targets: Masks, *, dice: Share = 0.0) -> Task:
+def segmentation(targets: Masks, *, dice: Share = 0.0) -> Annotated[Task, DIRECTIONS]:
     """The mean cross-entropy over pixels [N, H, W]; predictions are C * H * W probabilities.
 
     With `dice` that share of the loss is 1 - the mean soft Dice coefficient of the classes in an

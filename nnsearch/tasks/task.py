@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from nnsearch.signature import Signature
 from nnsearch.study.spec import Direction
 from nnsearch.tasks.metrics import Array
 
@@ -39,6 +40,17 @@ Masks = Annotated[npt.NDArray[np.int64], "mask"]
 Pictures = Annotated[npt.NDArray[np.float32], "picture"]
 # The codes of user and item [N, 2].
 Pairs = Annotated[npt.NDArray[np.int64], "pair"]
+
+
+class Served(NamedTuple):
+    """What is exported of a model that answers something else than rows of the data.
+
+    `model` takes rows [B, *signature.shape] to predictions [B, P]; `rows` are some to try it with.
+    """
+
+    model: nn.Module
+    signature: Signature
+    rows: Array
 
 
 class Task(NamedTuple):
@@ -62,6 +74,8 @@ class Task(NamedTuple):
     is compared with. `show` takes a trained model, the validation split's inputs and its raw
     targets to images [M, ..., H, W] for a person to look at, by the name of each row of them.
     `rows` are those of the training split to train on, where that is not each of them once.
+    `serve` takes a trained model and the signature of the data to what is exported in place of
+    transforms, model and decoding; None where it is these.
     """
 
     outputs: int
@@ -76,6 +90,7 @@ class Task(NamedTuple):
     baseline: str = "linear"
     show: Callable[[nn.Module, Tensor, Array], dict[str, Array]] | None = None
     rows: npt.NDArray[np.int64] | None = None
+    serve: Callable[[nn.Module, Signature], Served | None] | None = None
 
 
 @runtime_checkable
@@ -84,6 +99,22 @@ class Settling(Protocol):
 
     def settle(self, outputs: Tensor, targets: Array) -> Tensor:
         """Choose by the split's outputs [N, O] and raw targets [N]; the outputs as they are now."""
+
+
+def with_metric(
+    task: Task, name: str, metric: Callable[[Array, Array], float], direction: Direction
+) -> Task:
+    """The task with one metric more, which comes first: studies improve it if they name no other.
+
+    `metric` takes predictions [N, P] and targets [N], as the task's own metrics do.
+    """
+
+    def metrics(predictions: Array, raw: Array) -> dict[str, float]:
+        return {name: float(metric(predictions, raw)), **task.metrics(predictions, raw)}
+
+    return task._replace(
+        metrics=metrics, metrics_many=None, directions={name: direction, **task.directions}
+    )
 
 
 def target_kind(task: Callable[..., Any]) -> Kind:

@@ -15,19 +15,28 @@ MANIFEST = "manifest.json"
 
 
 def write_artifacts(
-    uri: str, contents: Mapping[str, Content], *, upload: Callable[[str], object]
+    uri: str,
+    contents: Mapping[str, Content],
+    *,
+    upload: Callable[[str], object],
+    there: Callable[[], Mapping[str, int | None]] = dict,
 ) -> None:
     """Write every content under its name, and `manifest.json` with sizes and hashes last.
 
     A local store is written directly, 5 times cheaper than through MLflow; for any other,
     `upload` is handed a temporary folder. Writing again changes nothing, so a writer that was
-    killed starts over.
+    killed starts over, but for the files of the trial itself, which may be large: those that are
+    `there`, in their full size, are not uploaded again.
     """
     if urlparse(uri).scheme in {"", "file"}:
         _fill(Path(unquote(urlparse(uri).path)), contents)
         return
     with tempfile.TemporaryDirectory(prefix="nnsearch-") as folder:
         _fill(Path(folder), contents)
+        sizes = there()
+        for name, content in contents.items():
+            if isinstance(content, Path) and sizes.get(name) == content.stat().st_size:
+                (Path(folder) / name).unlink()
         upload(folder)
 
 

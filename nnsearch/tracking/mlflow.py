@@ -64,6 +64,7 @@ def mlflow_listener(
     warn: Callable[[str], None],
     uid: str = "",
     patience_seconds: float = 60.0,
+    leave_seconds: float = 20.0,
     flush_seconds: float = 5.0,
     ends_as: str = "FINISHED",
     clock: Callable[[], float] = time.time,
@@ -74,7 +75,7 @@ def mlflow_listener(
     another exit left, or FAILED after an error; trials that have not ended are KILLED and go on
     when the same events are fed again. Raises StoreError, with how many items are missing, where
     `patience_seconds` pass without one more trial written; where an error is on its way already, it
-    waits a third of that in all, and only warns.
+    waits a third of that in all, and after a signal `leave_seconds`, and only warns.
     """
     subject = Subject(study, uid or study.name, objective, facts, dataset, locate, picture, warn)
     outbox = Outbox()
@@ -101,9 +102,9 @@ def mlflow_listener(
     try:
         yield MlflowListener(outbox, complain)
     except BaseException as error:
-        status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        with _closing(outbox, status):
-            _await(outbox, patience_seconds / 3, complain)
+        is_error = isinstance(error, Exception)
+        with _closing(outbox, "FAILED" if is_error else "KILLED"):
+            _await(outbox, patience_seconds / 3 if is_error else leave_seconds, complain)
         if not outbox.finished.is_set():
             warn(_missing(outbox, place, folder))
         raise

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from nnsearch.events import Confirmed, Confirming, Event, Tested
 from nnsearch.tracking.runs import Subject, close_parent, interrupt_run, write_trial
-from nnsearch.tracking.store import PARENT, Store, import_mlflow, shown
+from nnsearch.tracking.store import PARENT, Store, delete_copies, import_mlflow, shown
 from nnsearch.tracking.study_run import write_said
 from nnsearch.tracking.trials import Trial, note
 
@@ -90,7 +90,7 @@ def deliver(
     """
     store: Store | None = None
     close: Close | None = None
-    num_failures, not_before = 0, 0.0
+    num_failures, num_closed, not_before = 0, 0, 0.0
     try:
         import_mlflow()
         while not (outbox.finished.is_set() or (close and close.given_up.is_set())):
@@ -101,6 +101,7 @@ def deliver(
                 store = store or connect()
                 _send(outbox, subject, store, 0.0 if close else flush_seconds)
                 if close:
+                    delete_copies(store, subject.uid)
                     _finish(outbox, store, close.status, clock())
                 num_failures = 0
                 outbox.trouble.clear()
@@ -108,7 +109,9 @@ def deliver(
                 if not _is_the_stores(error):
                     raise
                 outbox.trouble[:] = [_one_line(error)]
-                num_failures += 1
+                # Where something goes through, it is worth asking again soon.
+                num_failures = 1 + num_failures * (len(outbox.closed) == num_closed)
+                num_closed = len(outbox.closed)
                 longest = 1.0 if close else LONGEST_WAIT
                 not_before = time.monotonic() + min(0.25 * 2**num_failures, longest)
     except BaseException as error:  # noqa: BLE001 - a thread has nobody above it; see above
@@ -150,7 +153,8 @@ def _send(outbox: Outbox, subject: Subject, store: Store, flush_seconds: float) 
     wait_seconds = 0.0 if barriers else flush_seconds
     for number, trial in list(outbox.open.items()):
         now = time.monotonic()
-        _, last = outbox.sent.get(number, (0, now - wait_seconds))
+        # A trial that ends sooner is written once and whole.
+        _, last = outbox.sent.setdefault(number, (-1, now)) if trial.has_begun else (-1, now)
         if outbox.is_dirty(number, trial) and (trial.ending or now - last >= wait_seconds):
             outbox.sent[number] = (len(trial.epochs), now)
             _send_trial(outbox, subject, store, trial)

@@ -152,6 +152,7 @@ def _create(
     run = None
     if uid in store.doubtful:
         run = find(store, uid, subject.uid, subject.objective)
+        store.twice.update([uid] if run is None else [])
     if run is None:
         store.doubtful.add(uid)
         start = milliseconds(at)
@@ -216,8 +217,13 @@ def _write_files(store: Store, subject: Subject, trial: Trial, run: Run) -> None
         contents |= _pictures(subject, trial, folder)
     if contents:
         # Not `calling`: large files take their time on a slow line.
-        upload = store.client.log_artifacts
-        write_artifacts(run.artifact_uri, contents, upload=lambda filled: upload(run.id, filled))
+        client = store.client
+        write_artifacts(
+            run.artifact_uri,
+            contents,
+            upload=lambda filled: client.log_artifacts(run.id, filled),
+            there=lambda: {each.path: each.file_size for each in client.list_artifacts(run.id)},
+        )
 
 
 def _pictures(subject: Subject, trial: Trial, folder: TrialFolder) -> Mapping[str, Content]:

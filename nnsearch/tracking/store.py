@@ -5,6 +5,8 @@ MLflow is imported here and in `runs`, within functions, so that it loads in the
 
 import contextlib
 import fcntl
+import gc
+import importlib
 import json
 import logging
 import os
@@ -31,6 +33,8 @@ FINAL_STATES = frozenset({"complete", "pruned", "failed"})
 SHARED_VIEW = "nnsearch"
 VIEW_TAG = f"mlflow.sharedViewState.{SHARED_VIEW}"
 MAX_TAG = 5000  # of MLflow 2; later ones take more
+# What opening a database imports besides; most of it belongs to parts that are not used here.
+_OF_A_DATABASE = ("mlflow.store.tracking.sqlalchemy_store",)
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -68,7 +72,8 @@ class Run:
 class Store:
     """An open store: the study's experiment, and its runs by trial uid (`PARENT`: the study's).
 
-    `doubtful` are uids whose run was asked for without an answer: look before asking again.
+    `doubtful` are uids whose run was asked for without an answer: look before asking again. Of the
+    `twice` asked the first request may have been carried out after all, and late.
     `waiting_since` holds when the call under way began, on the monotonic clock.
     """
 
@@ -76,6 +81,7 @@ class Store:
     experiment_id: str
     runs: dict[str, Run]
     doubtful: set[str] = field(default_factory=set)
+    twice: set[str] = field(default_factory=set)
     waiting_since: list[float] = field(default_factory=list)
 
     @contextlib.contextmanager
@@ -126,9 +132,14 @@ def import_mlflow(uri: str = "") -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
-    if uri and not uri.startswith(("http", "file")):
-        pass
-
+    is_database = uri and not uri.startswith(("http", "file"))
+    gc.disable()  # nothing of what is imported is garbage, and searching it takes a fifth longer
+    try:
+        for name in ("mlflow", *(_OF_A_DATABASE if is_database else ())):
+            importlib.import_module(name)
+        gc.freeze()  # nor will it be
+    finally:
+        gc.enable()
     # It prints a traceback for each locked database, which we report in one line ourselves.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)
 
@@ -164,6 +175,18 @@ def find(store: Store, uid: str, study_uid: str, objective: Objective) -> Run | 
         if found.data.tags.get("nnsearch.trial_uid", PARENT) == uid:
             return _as_run(store.client, found, objective)
     return None
+
+
+def delete_copies(store: Store, study_uid: str) -> None:
+    """Delete the runs that were made by a request which nobody waited for any longer."""
+    if not store.twice:
+        return
+    query = f"tags.`nnsearch.study_uid` = '{study_uid}'"
+    for found in _tagged(store.client, store.experiment_id, query):
+        uid = found.data.tags.get("nnsearch.trial_uid", PARENT)
+        if uid in store.twice and uid in store.runs and found.info.run_id != store.runs[uid].id:
+            store.client.delete_run(found.info.run_id)
+    store.twice.clear()
 
 
 def view(study: Study, objective: Objective) -> str:

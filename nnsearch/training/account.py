@@ -25,6 +25,7 @@ from nnsearch.training.evaluate import save_predictions
 from nnsearch.training.fit import Kept
 from nnsearch.training.jobfile import recorded
 from nnsearch.training.material import Material
+from nnsearch.training.stopping import leave_if_wanted
 
 POLL_SECONDS = 0.002
 VERDICT_SECONDS = 600.0
@@ -38,7 +39,7 @@ class Account:
 
     `rungs` are the epochs after which a trial waits for the pruner's verdict; `code` is the folder
     of the study file; `others` are the objectives beside the main one. What is finished is told to
-    nobody yet where the account `holds` it.
+    nobody yet where the account `holds` it. A trial whose objective reaches `enough` ends there.
     """
 
     folder: JobFolder
@@ -48,6 +49,7 @@ class Account:
     others: tuple[Objective, ...] = ()
     limits: tuple[Limit, ...] = ()
     holds: bool = False
+    enough: float | None = None
 
     def ended(self) -> set[int]:
         """The trials that need no more training here, by their numbers."""
@@ -120,6 +122,7 @@ def await_verdicts(folder: JobFolder, numbers: set[int], epoch: int) -> set[int]
         found = _verdicts(folder.verdicts, epoch)
         if numbers <= found.keys():
             return {number for number in numbers if not found[number]}
+        leave_if_wanted()  # nobody judges any more
         time.sleep(POLL_SECONDS)
     raise TimeoutError(f"no verdict on trials {sorted(numbers)} after epoch {epoch}")
 

@@ -13,6 +13,7 @@ from nnsearch.training.account import Account, await_verdicts, barred, finish, o
 from nnsearch.training.evaluate import show
 from nnsearch.training.fit import NonFiniteLossError, Pupil, fit, prepare
 from nnsearch.training.material import MaterialOf
+from nnsearch.training.stopping import is_wanted, leave_if_wanted
 
 
 def train_alone(trial: TrialSpec, material_of: MaterialOf, account: Account) -> None:
@@ -43,7 +44,7 @@ def _train(trial: TrialSpec, material_of: MaterialOf, account: Account) -> Endin
     record(account, begins)
     if ending := barred(account, number, begins.num_parameters):
         return ending
-    run = fit(pupil, account.objective, number, past)
+    run = fit(pupil, account.objective, number, past, enough=account.enough)
     keep: bool | None = None
     while True:
         try:
@@ -53,15 +54,17 @@ def _train(trial: TrialSpec, material_of: MaterialOf, account: Account) -> Endin
             material, shown = pupil.material, show(pupil.model, pupil.material)
             return finish(account, number, stop.value, material, seconds=seconds, shown=shown)
         record(account, step.event)
-        if time.monotonic() - saved >= pupil.recipe.checkpoint_seconds:
-            checkpoint.save(kept_at, step.snapshot())
-            saved = time.monotonic()
         epoch = step.event.epoch
         is_rung = epoch in account.rungs and epoch < pupil.recipe.epochs
         keep = not (is_rung and await_verdicts(account.folder, {number}, epoch))
         if not keep:
             value = step.event.metrics[account.objective.key]
             return Pruned(number, time.time(), epoch, value, time.monotonic() - began)
+        # After the verdict: what goes on from here does not ask for it again.
+        if time.monotonic() - saved >= pupil.recipe.checkpoint_seconds or is_wanted():
+            checkpoint.save(kept_at, step.snapshot())
+            saved = time.monotonic()
+        leave_if_wanted()
 
 
 def _begins(trial: TrialSpec, pupil: Pupil, epoch: int) -> Started:

@@ -22,9 +22,9 @@ from nnsearch.training.recipe import Augment
 Draws = np.random.Generator
 
 SERIES_AXES, IMAGE_AXES = 3, 4
-OF_IMAGES = frozenset({"flip", "shift", "rotate", "cutout"})
+OF_IMAGES = frozenset({"flip", "crop", "shift", "rotate", "cutout"})
 OF_SERIES = frozenset({"scaling"})
-MOVING = frozenset({"flip", "shift", "rotate"})
+MOVING = frozenset({"flip", "crop", "shift", "rotate"})
 
 
 class Mix(NamedTuple):
@@ -70,7 +70,7 @@ def augmented(inputs: Tensor, augment: Augment, random: Draws) -> Tensor:
     if augment.flip:
         is_turned = _to(random.random(len(x)) < 1 / 2, x).view(-1, 1, 1, 1) > 0
         x = torch.where(is_turned, x.flip(3), x)
-    if augment.shift or augment.rotate:
+    if augment.crop or augment.shift or augment.rotate:
         x = _moved(x, augment, random)
     if augment.cutout:
         x = x * _holes(x, augment.cutout, random)
@@ -98,7 +98,8 @@ def mixed(inputs: Tensor, mixup: float, random: Draws) -> tuple[Tensor, Mix | No
 def _moved(x_BCHW: Tensor, augment: Augment, random: Draws) -> Tensor:
     """Turned by up to `rotate` degrees and shifted by up to `shift` of each side, whole pixels.
 
-    What comes in from outside is the pixel at the edge.
+    Of these as much as `crop` leaves of each side, at a random place, fills the image. What comes
+    in from outside is the pixel at the edge.
     """
     num_images, _, height, width = x_BCHW.shape
     angles = np.deg2rad(random.uniform(-augment.rotate, augment.rotate, num_images))
@@ -110,6 +111,10 @@ def _moved(x_BCHW: Tensor, augment: Augment, random: Draws) -> Tensor:
     theta[:, 0, 1] = -np.sin(angles) * height / width
     theta[:, 1, 0] = np.sin(angles) * width / height
     theta[:, :, 2] = 2 * away
+    if augment.crop:
+        kept = 1 - random.uniform(0, augment.crop, (num_images, 1))
+        theta[:, :, 2] += (1 - kept) * random.uniform(-1, 1, (num_images, 2))
+        theta[:, :, :2] *= kept[:, :, None]
     size = list(x_BCHW.shape)
     grid = F.affine_grid(_to(theta, x_BCHW), size, align_corners=False)
     return F.grid_sample(x_BCHW, grid, padding_mode="border", align_corners=False)

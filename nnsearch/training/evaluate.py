@@ -13,6 +13,7 @@ from nnsearch.tasks.task import Settling
 from nnsearch.training.material import Material
 
 ROWS_AT_ONCE = 2048
+PIXELS_AT_ONCE = 2**18  # of images, of which a convolution makes many times as many values
 SHOWN = "shown/"
 
 
@@ -37,9 +38,14 @@ def forward(model: nn.Module, inputs: Tensor, precision: str = "float32") -> Ten
     model.eval()
     is_mixed = precision == "bfloat16"
     with torch.no_grad(), torch.autocast(inputs.device.type, torch.bfloat16, enabled=is_mixed):
-        chunks = [model(chunk) for chunk in inputs.split(ROWS_AT_ONCE)]
+        chunks = [model(chunk) for chunk in inputs.split(_rows_at_once(inputs))]
     outputs = torch.cat(chunks)
     return outputs.float() if is_mixed else outputs
+
+
+def _rows_at_once(inputs: Tensor) -> int:
+    is_image = inputs.dim() == 4  # noqa: PLR2004 - [N, C, H, W]
+    return max(1, PIXELS_AT_ONCE // inputs[0].numel()) if is_image else ROWS_AT_ONCE
 
 
 def show(model: nn.Module, material: Material) -> dict[str, np.ndarray[Any, Any]]:

@@ -111,40 +111,65 @@ def make_factor(trial: TrialSpec, chosen: Recipe, material: Material, code: Path
     return factor
 
 
-def fit(pupil: Pupil, objective: Objective, number: int, past: dict[str, Any] | None = None) -> Run:
+def fit(
+    pupil: Pupil,
+    objective: Objective,
+    number: int,
+    past: dict[str, Any] | None = None,
+    *,
+    enough: float | None = None,
+) -> Run:
     """Train, yielding a `Step` after each epoch; send False to stop there.
 
     Returns the epoch that is kept, or None where it was told to stop. `past` is a snapshot to go
-    on from. Raises NonFiniteLossError where the loss is no number, for it would never be again.
+    on from. Training ends where the objective reaches `enough`. Raises NonFiniteLossError where the
+    loss is no number, for it would never be again.
     """
     losses: list[float] = []
     kept: Kept | None = None
     mean = begin_mean(pupil.model, pupil.recipe)
     if past is not None:
         losses, kept = restore(pupil, mean, past)
-    for epoch in range(len(losses) + 1, pupil.recipe.epochs + 1):
+    # Asked before an epoch, so that one that was killed after its last checkpoint ends alike.
+    while kept is None or not is_over(
+        pupil.recipe,
+        len(losses),
+        best_epoch=kept.epoch,
+        is_enough=objective.reaches(kept.metrics[objective.key], enough),
+    ):
+        epoch = len(losses) + 1
         start = time.perf_counter()
         train_loss = _train_epoch(pupil, mean, epoch, losses)
         with _judged(pupil, mean, epoch):
-            predictions, valid_loss = predict(pupil.model, pupil.material, pupil.recipe.precision)
-            metrics = {
-                "train/loss": train_loss,
-                "valid/loss": valid_loss,
-                "lr": float(pupil.optimizer.param_groups[0]["lr"]),
-                **valid_metrics(pupil.material.task.metrics(predictions, pupil.material.valid_raw)),
-            }
-            losses.append(valid_loss)
+            metrics, predictions = _judge(pupil, train_loss)
+            losses.append(metrics["valid/loss"])
             if kept is None or improves(pupil.recipe, objective, metrics, kept.metrics):
                 kept = Kept(epoch, metrics, predictions, _weights(pupil.model))
         event = Epoch(number, epoch, time.time(), time.perf_counter() - start, metrics)
         best = kept
         if not (yield Step(event, lambda: snapshot(pupil, mean, losses, best))):  # noqa: B023
             return None
-        if pupil.recipe.patience and epoch - kept.epoch >= pupil.recipe.patience:
-            break
-    if kept is not None:
-        pupil.model.load_state_dict(kept.weights)
+    pupil.model.load_state_dict(kept.weights)
     return kept
+
+
+def _judge(pupil: Pupil, train_loss: float) -> tuple[dict[str, float], np.ndarray[Any, Any]]:
+    """Every metric of the network as it is now, and its predictions of the validation split."""
+    material = pupil.material
+    predictions, valid_loss = predict(pupil.model, material, pupil.recipe.precision)
+    metrics = {
+        "train/loss": train_loss,
+        "valid/loss": valid_loss,
+        "lr": float(pupil.optimizer.param_groups[0]["lr"]),
+        **valid_metrics(material.task.metrics(predictions, material.valid_raw)),
+    }
+    return metrics, predictions
+
+
+def is_over(chosen: Recipe, epoch: int, *, best_epoch: int, is_enough: bool) -> bool:
+    """Whether a trial is not trained beyond this epoch, given the best one so far."""
+    is_late = chosen.patience > 0 and epoch - best_epoch >= chosen.patience
+    return epoch >= chosen.epochs or is_late or is_enough
 
 
 def snapshot(

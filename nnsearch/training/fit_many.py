@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nnsearch.events import Epoch
 from nnsearch.study.spec import Objective
-from nnsearch.training.fit import Kept, improves, valid_metrics
+from nnsearch.training.fit import Kept, improves, is_over, valid_metrics
 from nnsearch.training.group import Group, restore
 from nnsearch.training.group_averages import with_means
 from nnsearch.training.group_epoch import Taught, predict_all, train_epoch
@@ -57,14 +57,23 @@ class _Course:
     epoch: int = 0
     losses: dict[int, list[float]] = field(default_factory=dict)
     best: dict[int, _Best] = field(default_factory=dict)
+    enough: float | None = None
 
 
-def fit_many(group: Group, objective: Objective, past: dict[str, Any] | None = None) -> Run:
+def fit_many(
+    group: Group,
+    objective: Objective,
+    past: dict[str, Any] | None = None,
+    *,
+    enough: float | None = None,
+) -> Run:
     """Train, yielding a `Round` after each epoch; send the numbers of the trials to drop.
 
-    Trials that failed or finished leave without being named. `past` is a snapshot to go on from.
+    Trials that failed or finished leave without being named; one ends where its objective reaches
+    `enough`. `past` is a snapshot to go on from.
     """
     course = _begin(group, objective, past)
+    course.enough = enough
     while course.group.members:
         course.epoch += 1
         start = time.perf_counter()
@@ -136,9 +145,9 @@ def _metrics(group: Group, predictions: Sequence[Array]) -> list[dict[str, float
 def _finished(course: _Course) -> dict[int, Kept]:
     finished = {}
     for member in course.group.members:
-        best, chosen = course.best[member.number], member.recipe
-        is_late = chosen.patience and course.epoch - best.epoch >= chosen.patience
-        if is_late or course.epoch >= chosen.epochs:
+        best = course.best[member.number]
+        is_enough = course.objective.reaches(best.metrics[course.objective.key], course.enough)
+        if is_over(member.recipe, course.epoch, best_epoch=best.epoch, is_enough=is_enough):
             weights = course.group.state_dict(best.weights, best.buffers)
             finished[member.number] = Kept(best.epoch, best.metrics, best.predictions, weights)
     return finished

@@ -14,8 +14,8 @@ from nnsearch.study.spec import TrialSpec, digest
 from nnsearch.training.recipe import ALONE
 
 # How many trials of a shape pay in one program on a CPU; tests/benchmarks/README.md has the
-# measurements. Convolutions gain nothing from company, but torch.optim's import is saved.
-MOST = {"linear": 16, "mlp": 16, "cnn": 1}
+# measurements. More than two CNNs gain little more, and would keep other workers waiting.
+MOST = {"linear": 16, "mlp": 16, "cnn": 2}
 
 # Optimizers of ours without a stacked form.
 UNSTACKED = frozenset({"muon"})
@@ -31,20 +31,23 @@ def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
     for trial in trials:
         key = shape_of(trial)
         group = groups.get(key)
-        if not key or group is None or len(group) >= MOST[trial.model.name]:
+        if not key or group is None or len(group) >= most(trial):
             group = groups[key] = []
             jobs.append(group)
         group.append(trial)
     return jobs
 
 
+def most(trial: TrialSpec) -> int:
+    """How many trials of this one's shape pay in one program."""
+    return MOST[trial.model.name] if can_fuse(trial) else 1
+
+
 def shape_params(trial: TrialSpec) -> dict[str, Any]:
-    """Those of the trial's searched values that settle its shape; none where company does not pay.
+    """Those of the trial's searched values that settle its shape.
 
     A trial that is drawn with the same ones shares its program.
     """
-    if not can_fuse(trial) or MOST[trial.model.name] == 1:
-        return {}
     return {path: value for path, value in trial.params.items() if _is_of_shape(path, value)}
 
 

@@ -18,7 +18,8 @@ from nnsearch.training.group_inputs import gathered, spread
 from nnsearch.training.material import Material
 from nnsearch.training.steps import size, steps
 
-EVALUATED_AT_ONCE = 2**22
+EVALUATED_AT_ONCE = 2**22  # values of a layer, of all trials
+PLANES = 16  # what a convolution may make of each value of an image
 
 
 class Taught(NamedTuple):
@@ -71,8 +72,8 @@ def predict_all(group: Group) -> Iterator[tuple[np.ndarray[Any, Any], float]]:
     """Each member's predictions [N, P] on the validation split, float32, and its mean loss."""
     group.mode.is_training = False
     valid = group.material.valid
-    per_row = max(valid[0].numel(), 1024) * len(group.members)
-    chunks = valid.split(max(1, EVALUATED_AT_ONCE // per_row))
+    values = max(valid[0].numel() * (PLANES if group.takes_images else 1), 1024)
+    chunks = valid.split(max(1, EVALUATED_AT_ONCE // (values * len(group.members))))
     outputs_KNO = torch.cat([group.net.forward(spread(group, each)) for each in chunks], dim=1)
     for member, outputs_NO in zip(group.members, outputs_KNO, strict=True):
         task, targets = member.material.task, member.material.valid_targets

@@ -9,9 +9,9 @@ of the training split.
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-import torch
 from torch import Tensor
 
+from nnsearch.models.images import channels_last
 from nnsearch.training.group import Group
 
 VALUES_AT_ONCE = 2**18  # inputs of all trials in some batches, to stay in a core's cache
@@ -33,21 +33,18 @@ def gathered(
             yield from zip(gather(group, chosen_SKB), chosen_SKB, strict=True)
 
 
-def gather(group: Group, chosen_SKB: Tensor) -> Tensor:
-    """The inputs of S batches: rows [S, K, B, F], or images [S, B, K * C, H, W], channels last."""
+def gather(group: Group, chosen_SKB: Tensor) -> Sequence[Tensor]:
+    """The inputs of S batches: rows [K, B, F], or images [B, K * C, H, W], channels last."""
     num_steps, num_trials, size = chosen_SKB.shape
     train = group.material.train
     if not group.takes_images:
         # Flattened after the choice: images with the channels last would be copied as a whole.
         picked = train.index_select(0, chosen_SKB.flatten())
-        return picked.reshape(num_steps, num_trials, size, -1)
+        return picked.reshape(num_steps, num_trials, size, -1).unbind()
     # [N, H, W, C] is how images with the channels last lie in memory.
-    lying = train.permute(0, 2, 3, 1)
-    chosen = chosen_SKB.transpose(1, 2).flatten()
-    picked = lying.index_select(0, chosen).unflatten(0, (num_steps, size, num_trials))
-    together = picked.permute(0, 1, 3, 4, 2, 5).flatten(4)
-    images: Tensor = together.permute(0, 1, 4, 2, 3)
-    return images
+    lying = train.permute(0, 2, 3, 1).index_select(0, chosen_SKB.transpose(1, 2).flatten())
+    by_trial = lying.unflatten(0, (num_steps, size, num_trials)).permute(0, 1, 3, 4, 2, 5)
+    return [channels_last(each.flatten(3).permute(0, 3, 1, 2)) for each in by_trial]
 
 
 def spread(group: Group, valid: Tensor) -> Tensor:
@@ -56,4 +53,4 @@ def spread(group: Group, valid: Tensor) -> Tensor:
     if not group.takes_images:
         flat = valid.flatten(1)
         return flat.expand(num_trials, *flat.shape)
-    return valid.repeat(1, num_trials, 1, 1).contiguous(memory_format=torch.channels_last)
+    return channels_last(valid.repeat(1, num_trials, 1, 1))

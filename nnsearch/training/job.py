@@ -21,6 +21,7 @@ from nnsearch.training.folds import train_on_folds
 from nnsearch.training.fuse import can_fuse
 from nnsearch.training.jobfile import Job, read_job, recorded, write_job
 from nnsearch.training.material import Material, gather, with_task
+from nnsearch.training.stopping import in_order
 from nnsearch.training.together import train_together
 
 __all__ = ["Job", "material_of", "read_job", "recorded", "run_job", "write_job"]
@@ -34,10 +35,11 @@ _MATERIALS: dict[str, dict[str, Material]] = {}
 def run_job(root: str) -> None:
     """Train each trial of the job in folder `root` that has not ended, and record its ending.
 
-    Only what stops the job as a whole raises; what goes wrong in a trial is its `Failed` event.
+    Only what stops the job as a whole raises; what goes wrong in a trial is its `Failed` event. At
+    SIGTERM the epoch under way is finished, a checkpoint saved, and SystemExit raised.
     """
     folder = JobFolder(Path(root))
-    with sole_attempt(folder):
+    with in_order(), sole_attempt(folder):
         _run(folder)
 
 
@@ -47,7 +49,14 @@ def _run(folder: JobFolder) -> None:
     events.cut_torn_line(folder.events)
     limits = tuple(map(limit_of, job.constraints))
     account = Account(
-        folder, job.objective, job.rungs, job.code, job.others, limits, holds=bool(job.folds)
+        folder,
+        job.objective,
+        job.rungs,
+        job.code,
+        job.others,
+        limits,
+        holds=bool(job.folds),
+        enough=job.enough,
     )
     _train(job, account)
     if job.folds:

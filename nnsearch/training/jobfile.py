@@ -17,7 +17,7 @@ class Job:
     `rungs` are the epochs after which a trial waits for the pruner's verdict; `code` is the folder
     of the study file; `others` are the objectives beside the main one, and `constraints` such as
     `parameters <= 1000`. `folds` are further divisions of the rows of `data` to train on, over all
-    of which a trial's value is the mean.
+    of which a trial's value is the mean. A trial whose objective reaches `enough` ends there.
     """
 
     trials: tuple[TrialSpec, ...]
@@ -28,6 +28,7 @@ class Job:
     others: tuple[Objective, ...] = ()
     constraints: tuple[str, ...] = ()
     folds: tuple[Path, ...] = ()
+    enough: float | None = None
 
 
 def write_job(folder: JobFolder, job: Job) -> None:
@@ -49,6 +50,7 @@ def read_job(folder: JobFolder) -> Job:
         others=tuple(Objective(**each) for each in fields.get("others", ())),
         constraints=tuple(fields.get("constraints", ())),
         folds=tuple(map(Path, fields.get("folds", ()))),
+        enough=fields.get("enough"),
     )
 
 

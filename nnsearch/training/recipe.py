@@ -12,7 +12,7 @@ Average = Literal["none", "ema", "swa"]
 
 
 # The options of [training] that change training examples.
-AUGMENTS = ("flip", "shift", "rotate", "cutout", "noise", "scaling", "mixup")
+AUGMENTS = ("flip", "crop", "shift", "rotate", "cutout", "noise", "scaling", "mixup")
 
 # What each option says that only a trial by itself can do, where it does not ask for it.
 ALONE: dict[str, Any] = {
@@ -30,6 +30,7 @@ class Augment:
     """How training examples are changed; 0 is not at all."""
 
     flip: bool
+    crop: float
     shift: float
     rotate: float
     cutout: float
@@ -104,6 +105,7 @@ def recipe(
     unfreeze_after: Annotated[int, Ge(0)] = 0,
     rate_by_depth: Annotated[float, Gt(0), Le(1)] = 1.0,
     flip: bool = False,
+    crop: Unit = 0.0,
     shift: Unit = 0.0,
     rotate: Annotated[float, Ge(0), Le(180)] = 0.0,
     cutout: Unit = 0.0,
@@ -150,11 +152,12 @@ def recipe(
         rate_by_depth = { choice = [1.0, 0.5, 0.2] }
 
     Training examples, and no others, are changed anew in each step, such trials alone: images by
-    `flip` from left to right (half of them), a `shift` of up to that share of each side, a turn of
-    up to `rotate` degrees, and a `cutout` of that share of each side; series by `scaling` each
-    channel with a factor of that deviation around 1; all but texts by `noise` of that deviation,
-    in units of the transformed inputs, and by `mixup`, which trains on means of two examples with
-    a weight from Beta(mixup, mixup). 0 is not at all.
+    `flip` from left to right (half of them), a `crop` that takes away up to that share of each side
+    and enlarges the rest, a `shift` of up to that share of each side, a turn of up to `rotate`
+    degrees, and a `cutout` of that share of each side; series by `scaling` each channel with a
+    factor of that deviation around 1; all but texts by `noise` (jitter) of that deviation, in units
+    of the transformed inputs, and by `mixup`, which trains on means of two examples with a weight
+    from Beta(mixup, mixup). 0 is not at all.
     """
     return Recipe(
         epochs=epochs,
@@ -174,6 +177,7 @@ def recipe(
         start=Start(start, new_head, freeze, unfreeze_after, rate_by_depth),
         augment=Augment(
             flip=flip,
+            crop=crop,
             shift=shift,
             rotate=rotate,
             cutout=cutout,

@@ -15,6 +15,7 @@ from nnsearch.training.alone import started, train_alone
 from nnsearch.training.fit_many import Round, fit_many
 from nnsearch.training.group import Group, Member, make_group
 from nnsearch.training.material import MaterialOf
+from nnsearch.training.stopping import is_wanted, leave_if_wanted
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ def _train(group: Group, account: Account) -> None:
     if ended:
         record(account, *ended)  # all of them, for they are of one shape
         return
-    run = fit_many(group, account.objective, past)
+    run = fit_many(group, account.objective, past, enough=account.enough)
     try:
         each = next(run)
         while True:
@@ -111,6 +112,7 @@ def _take(lesson: _Lesson, taken: Round) -> set[int]:
     if endings:
         record(account, *endings)
     _save_if_due(lesson, taken)
+    leave_if_wanted()
     return pruned
 
 
@@ -124,6 +126,7 @@ def _pruned(lesson: _Lesson, events: Sequence[Epoch]) -> set[int]:
 
 def _save_if_due(lesson: _Lesson, taken: Round) -> None:
     due = min(member.recipe.checkpoint_seconds for member in lesson.members.values())
-    if taken.events and time.monotonic() - lesson.saved >= due:
+    is_due = is_wanted() or time.monotonic() - lesson.saved >= due
+    if taken.events and is_due:
         checkpoint.save(lesson.account.folder.checkpoint, taken.snapshot())
         lesson.saved = time.monotonic()

@@ -1,12 +1,14 @@
 """Every built-in component keeps the contract of its kind."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from subjects import EXAMPLES, INPUTS, file_of, targets_of
 
 from nnsearch import components
+from nnsearch.commands.catalogue import catalogue
 from nnsearch.components import BUILTINS
 from nnsearch.errors import DataError, UsageError
 from nnsearch.testing import (
@@ -85,7 +87,12 @@ def test_a_transform(transform: str) -> None:
 
 @pytest.mark.parametrize("task", BUILTINS["tasks"])
 def test_a_task(task: str) -> None:
-    check_task(components.load("tasks", task), targets_of(task))
+    make = components.load("tasks", task)
+    check_task(make, targets_of(task))
+    (told,) = (each.metrics for each in catalogue("tasks") if each.name == task)
+    found = {re.sub(r"_10$", "_k", each) for each in make(targets_of(task)).directions}
+    assert found
+    assert found <= {*told}
 
 
 @pytest.mark.parametrize(

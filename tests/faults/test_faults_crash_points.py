@@ -36,6 +36,7 @@ WORKER = {
     "export": "model.onnx renamed",
     "manifest": "manifest.json fsynced",
 }
+ONE_FORM = ("export", "manifest")
 QUICK = ("A2", "C3")
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -49,7 +50,7 @@ def points(names: dict[str, str], quick: tuple[str, ...] = ()) -> list[object]:
 
 
 def in_both_forms(names: dict[str, str], quick: tuple[str, ...]) -> list[object]:
-    """Each point with trials that share a program, and with trials that do not."""
+    """Each point with trials that share a program and, where that may matter, with others."""
     return [
         pytest.param(
             place,
@@ -58,15 +59,15 @@ def in_both_forms(names: dict[str, str], quick: tuple[str, ...]) -> list[object]
             marks=[] if name in quick and form == "fused" else pytest.mark.slow,
         )
         for name, place in names.items()
-        for form in FORMS
+        for form in (["fused"] if name in ONE_FORM else FORMS)
     ]
 
 
-@pytest.mark.parametrize(("place", "form"), in_both_forms(DRIVER, QUICK))
+# The driver knows no form.
+@pytest.mark.parametrize("place", points(DRIVER, QUICK))
 def test_a_driver_killed_there_goes_on_to_the_same_table(
-    place: str, form: str, own_folder: Path, base: Path
+    place: str, home: Path, base: Path
 ) -> None:
-    home = make_home(own_folder, base, training=FORMS[form])
     marker = home.parent / "crashed"
     code, errors = search(OURS, home, env={AT: place, ONCE: str(marker)})
     assert code == -signal.SIGKILL, errors
@@ -75,7 +76,7 @@ def test_a_driver_killed_there_goes_on_to_the_same_table(
     complete(OURS, home)
     after = table(home)
     assert {number: after[number] for number in before} == before  # N3
-    assert_nothing_lost(home, base, form=form)
+    assert_nothing_lost(home, base)
 
 
 @pytest.mark.parametrize(("place", "form"), in_both_forms(WORKER, ("C1",)))

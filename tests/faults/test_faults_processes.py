@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from rig import (
     events_of,
     home,
     lost,
+    make_home,
     make_slow,
     num_ended,
     table,
@@ -39,6 +41,7 @@ __all__ = ["base", "home"]  # fixtures
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 slow = pytest.mark.slow
 PATIENT_SECONDS, IMPATIENT_SECONDS = 30.0, 2.0  # after one Ctrl-C, and after two
+MARGIN_SECONDS = 1.0  # for a machine that has more to do
 
 
 @pytest.fixture
@@ -143,6 +146,42 @@ def test_a_signal_ends_within_its_time_and_nothing_is_lost(
     assert_nothing_lost(long)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=slow)])
+def test_what_takes_longer_than_the_grace_is_killed(
+    number: signal.Signals, own_folder: Path, base: Path
+) -> None:
+    mark = own_folder / "mark"  # whoever goes on does not sleep again
+    home = make_home(
+        own_folder, base, model="faults.py:hanging", fault=f'seconds = 60\nmark = "{mark}"'
+    )
+    driver = start(OURS, home, "--grace", "1")
+    wait_for(mark.exists)
+    left = [*workers(driver.pid), *servers(driver.pid)]
+    begun = time.monotonic()
+    driver.send_signal(number)
+    code, errors = end(driver)
+    assert time.monotonic() - begun < 1 + MARGIN_SECONDS
+    assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], errors
+    assert errors.splitlines()[-1] == STOPPED
+    wait_for(lambda: not any(map(is_alive, left)), 5)
+    complete(OURS, home)
+    assert_nothing_lost(home)
+
+
+@pytest.mark.slow
+def test_the_grace_is_for_mlflow_too(home: Path, base: Path) -> None:
+    driver = start(OURS, home, "--grace", "2")
+    with held(home / "mlflow.db", "sqlite"):
+        wait_for(lambda: num_ended(home) == NUM_TRIALS, 100)
+        begun = time.monotonic()
+        driver.terminate()
+        code, errors = end(driver)
+        assert time.monotonic() - begun < 2 + MARGIN_SECONDS
+    assert code == 143, errors
+    complete(OURS, home)
+    assert_nothing_lost(home, base)
+
+
 def interrupt(driver: "subprocess.Popen[str]", times: int) -> None:
     """Ctrl-C several times within 0.2 s of each other; the driver is gone 2 s after the second."""
     left = [*workers(driver.pid), *servers(driver.pid)]
@@ -234,14 +273,20 @@ def test_a_stopped_worker_is_given_up_and_never_writes_again(own_folder: Path, b
 
 @pytest.mark.parametrize("again", [0, *(pytest.param(each, marks=slow) for each in range(1, 20))])
 def test_of_two_drivers_one_runs_and_one_names_it(again: int, home: Path) -> None:
+    begun = time.monotonic()
     both = [start(OURS, home), start(OURS, home)]
     wait_for(lambda: any(each.poll() is not None for each in both))
+    ended = time.monotonic()
     (second,) = [each for each in both if each.poll() is not None]
     (first,) = [each for each in both if each is not second]
     _, errors = second.communicate()
     assert second.returncode == 4, errors
     assert f"is being run by process {first.pid}" in errors
+    # How slow the machine is meanwhile, on which the help takes a tenth of a second by itself.
+    subprocess.run([sys.executable, "-m", "nnsearch", "--help"], capture_output=True, check=True)
+    slowness = (time.monotonic() - ended) / 0.1
     kill_group(first)
+    assert ended - begun < max(1.0, slowness), errors
 
 
 @pytest.mark.slow

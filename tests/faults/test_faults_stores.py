@@ -29,6 +29,7 @@ from rig import (
 __all__ = ["base", "home"]  # fixtures
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
+HELD_SECONDS = 30.0
 JUMPING = """
 import time
 real, start = time.time, time.monotonic()
@@ -117,7 +118,7 @@ def test_a_store_that_another_process_holds_for_a_while_is_waited_for(
     with held(home / name, kind) as holder:
         if name == "mlflow.db":  # training goes on, whatever MLflow does
             wait_for(lambda: num_ended(home) >= 3, 100)
-        time.sleep(15)
+        time.sleep(HELD_SECONDS)
     code, errors = end(driver)
     assert code == 0, errors
     assert name in errors or "MLflow" in errors

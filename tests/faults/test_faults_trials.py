@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from adapters import NAIVE, OURS, complete, end, is_alive, search, start, wait_for, workers
 from rig import (
+    NUM_TRIALS,
     assert_nothing_lost,
     base,
     events_of,
@@ -57,14 +58,18 @@ def test_a_trial_without_a_finite_loss_fails_and_the_others_do_not(
 
 
 @pytest.mark.slow
-def test_where_every_loss_is_none_the_study_stops_and_says_so_once(
+def test_where_every_trial_diverges_the_budget_is_spent_and_nothing_completed(
     own_folder: Path, base: Path
 ) -> None:
-    home = make_home(own_folder, base, model="faults.py:failing", fault='how = "nan"', trials=20)
-    code, errors = search(OURS, home)
-    assert code == 5
-    assert errors.splitlines()[-1].count("non-finite loss at step 1") == 1
-    assert len(table(home)) < 10
+    home = make_home(own_folder, base, model="faults.py:failing", fault='how = "nan"')
+    for _ in range(2):  # the same command says the same, and trains nothing
+        code, errors = search(OURS, home)
+        assert code == 7, errors
+        assert "all 5 trials are done, and no trial of 'small' completed" in errors
+        assert errors.splitlines()[-1].count("non-finite loss at step 1") == 1
+        assert len(events_of(home, "Started")) == NUM_TRIALS
+    assert [row[1] for row in table(home).values()] == ["Failed"] * NUM_TRIALS
+    assert_nothing_lost(home)
 
 
 @pytest.mark.slow
@@ -146,15 +151,22 @@ def flipped(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": cut(0),
+    "a tenth": cut(0.1),
+    "half": cut(0.5),
+    "a byte less": lambda content: content[:-1],
+    "a bit": flipped,
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "damage",
-    [cut(0), cut(0.1), cut(0.5), lambda content: content[:-1], flipped],
-    ids=["empty", "a tenth", "half", "a byte less", "a bit"],
+    ("which", "damage"),
+    [*(("newest", each) for each in DAMAGES), ("both", "empty"), ("both", "a bit")],
 )
-@pytest.mark.parametrize("which", ["newest", "both"])
 def test_a_damaged_checkpoint_is_not_used(
-    damage: Callable[[bytes], bytes], which: str, *, own_folder: Path, base: Path
+    which: str, damage: str, *, own_folder: Path, base: Path
 ) -> None:
     home = make_slow(own_folder, base, epochs=6)
     driver = start(OURS, home, "--workers", "1")
@@ -167,7 +179,7 @@ def test_a_damaged_checkpoint_is_not_used(
     damaged = [path for name in names for path in home.glob(f"studies/small/jobs/0*/**/{name}")]
     assert damaged
     for path in damaged:
-        path.write_bytes(damage(path.read_bytes()))
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
     complete(OURS, home)
     starts = [each["epoch"] for each in events_of(home, "Started") if each["trial"] == 0]
     assert starts[-1] == 1 if which == "both" else starts[-1] > 1

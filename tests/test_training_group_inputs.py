@@ -1,0 +1,46 @@
+"""What a group's network is given: the rows of each trial, with the channels last in memory."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from company import MODELS, Materials, trials_of
+from lessons import Classroom, classroom
+from torch import nn
+
+from nnsearch.models.images import channels_last
+from nnsearch.training.group import make_group
+from nnsearch.training.group_inputs import gathered, spread
+
+BATCHES = [slice(0, 8), slice(8, 16), slice(16, 19)]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Classroom:
+    folder: Path = tmp_path_factory.mktemp("digits")
+    return classroom(folder, source="digits")
+
+
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_channels_last_is_said_of_one_channel_too(num_channels: int) -> None:
+    images = torch.randn(5, num_channels, 6, 7)
+    lying = channels_last(images)
+    assert torch.equal(lying, images)
+    assert lying.stride() == (42 * num_channels, 1, 7 * num_channels, num_channels)
+    assert nn.Conv2d(num_channels, 4, 3)(lying).stride(1) == 1, "and a convolution goes on so"
+
+
+@pytest.mark.parametrize("num_trials", [1, 2, 3])
+def test_images_lie_as_grouped_convolutions_want_them(digits: Classroom, num_trials: int) -> None:
+    trials = trials_of(digits, [{} for _ in range(num_trials)], model=MODELS["cnn"])
+    materials = Materials(digits, torch.float32)
+    group = make_group(trials, materials, digits.code)
+    train, valid = group.material.train, group.material.valid
+    rows = torch.stack([torch.randperm(len(train))[:19] for _ in trials])
+    for each, (inputs, chosen) in zip(BATCHES, gathered(group, rows, BATCHES), strict=True):
+        assert torch.equal(chosen, rows[:, each])
+        assert torch.equal(inputs, torch.cat([train[some] for some in chosen], dim=1))
+        assert inputs.stride(1) == 1
+        assert group.net.forward(inputs).shape == (num_trials, len(inputs), 10)
+    assert torch.equal(spread(group, valid), torch.cat([valid] * num_trials, dim=1))
+    assert spread(group, valid).stride(1) == 1
