@@ -50,12 +50,13 @@ import_mlflow("sqlite:///mlflow.db")
 names = ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
 print(before, *(name in sys.modules for name in names), gc.isenabled())
 """
-REPORTER = """
+CONCLUDER = """
 import sys
 from nnsearch.commands import errands
-before = "nnsearch.commands.report" in sys.modules
-errands.get_ready_to_report()
-print(before, "nnsearch.commands.report" in sys.modules)
+names = ("onnxruntime", "nnsearch.commands.report")
+before = [name in sys.modules for name in names]
+errands.get_ready_to_conclude()
+print(*before, *(name in sys.modules for name in names))
 """
 
 
@@ -84,8 +85,8 @@ def test_mlflow_is_loaded_ahead_with_what_a_database_takes(tmp_path: Path) -> No
     assert said(TRACKER, tmp_path) == "False True True True"
 
 
-def test_the_report_is_loaded_ahead(tmp_path: Path) -> None:
-    assert said(REPORTER, tmp_path) == "False True"
+def test_export_and_report_are_loaded_ahead(tmp_path: Path) -> None:
+    assert said(CONCLUDER, tmp_path) == "False False True True"
 
 
 def test_validation_rows_that_come_in_groups_tell_less(tmp_path: Path) -> None:

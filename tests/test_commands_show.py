@@ -100,6 +100,12 @@ def test_what_there_is_not_is_said_with_what_there_is(whole: Path) -> None:
         show("flower", whole / "mlruns")
 
 
+def test_a_study_that_was_killed_before_it_began_has_not_run(own_folder: Path) -> None:
+    (own_folder / "mlruns/studies/flowers").mkdir(parents=True)
+    with pytest.raises(UsageError, match="`nnsearch list` shows"):
+        show("flowers", own_folder / "mlruns")
+
+
 def test_a_study_without_a_result_says_how_to_go_on(whole: Path, own_folder: Path) -> None:
     home = copied(whole, own_folder)
     Home(home).study("flowers").result.unlink()

@@ -197,3 +197,18 @@ def test_best_so_far_skips_what_is_no_value() -> None:
     assert np.isnan(rising[:2]).all()
     assert rising[2:] == [0.5, 0.5, 0.5, 0.7]
     assert best_so_far([*values, float("-inf")], "minimize")[2:] == [0.5, 0.5, 0.4, 0.4, 0.4]
+
+
+def test_an_interval_that_repeats_bias_is_moved_over_its_value() -> None:
+    rows = np.random.default_rng(0).normal(size=300)
+
+    def distinct(drawn: Array, _: Array) -> dict[str, float]:
+        return {"distinct": float(len(np.unique(drawn))), "mean": float(drawn.mean())}
+
+    found = bootstrap_intervals(distinct, rows, rows, seed=0)
+    low, high = found["distinct"]
+    assert low < 300 < high
+    assert 10 < high - low < 50  # of the draws: their number has a deviation of about 5.4
+    low, high = found["mean"]
+    draws = np.random.default_rng(1).choice(rows, (2000, 300)).mean(1)
+    np.testing.assert_allclose((low, high), np.quantile(draws, [0.025, 0.975]), atol=0.02)

@@ -236,16 +236,6 @@ def test_trials_in_a_row_share_a_shape(tmp_path: Path, sampler: str, alike: int)
     assert len({each.params["optimizer.lr"] for each in specs}) == 20, "and nothing else is shared"
 
 
-def test_no_more_share_a_shape_than_pay_in_one_program(tmp_path: Path) -> None:
-    course = run(
-        tmp_path, "pairs", "model.name=cnn", "model.cnn.channels={ int = [4, 64] }",
-        "search.alike=4", "search.sampler=random",
-    )  # fmt: skip
-    channels = [course.work.ledger.specs[n].model.options["channels"] for n in range(20)]
-    assert channels[::2] == channels[1::2], "CNNs come in pairs"
-    assert len(set(channels)) > 5, "and no pair is like the next"
-
-
 @pytest.mark.parametrize("sampler", ["qmc", "grid"])
 def test_a_sampler_that_covers_the_space_is_left_to_it(tmp_path: Path, sampler: str) -> None:
     course = run(

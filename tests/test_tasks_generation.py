@@ -160,23 +160,31 @@ def conditional_room(folder: Path) -> Classroom:
 
 
 def test_quality_is_told_for_each_class() -> None:
-    pictures = pictures_of_digits()
+    pictures = np.random.default_rng(0).permutation(pictures_of_digits())
     task = generation(pictures[:1200], conditional=True)
     assert task.outputs == 64 + 10
     held_out = pictures[1200:]
     real = task.metrics(held_out, held_out)
     assert real["agreement"] > 0.88
     assert real["joint_frechet"] == pytest.approx(0, abs=1e-6)
-    assert next(iter(task.directions)) == "joint_frechet"
-    other = task.metrics(pictures[:597], held_out)["joint_frechet"]
+    assert next(iter(task.directions)) == "coverage"
+    again = task.metrics(pictures[:597], held_out)
+    other = again["joint_frechet"]
+    assert again["coverage"] == pytest.approx(1 - 1 / 2**3, abs=0.06)
     wrong = held_out.copy()
     wrong[:, 0] = (wrong[:, 0] + 1) % 10
     mixed = task.metrics(wrong, held_out)
     assert mixed["agreement"] < 0.05
     assert mixed["frechet"] == real["frechet"]
     assert mixed["joint_frechet"] > 5 * other
+    assert mixed["coverage"] < 0.03
     noisy = held_out + np.random.default_rng(0).normal(0, 8, held_out.shape) * (np.arange(65) > 0)
     assert task.metrics(noisy, held_out)["joint_frechet"] > 5 * other
+    assert task.metrics(noisy, held_out)["coverage"] == 0
+    ten = pictures[[int(np.argmax(pictures[:, 0] == each)) for each in range(10)]].repeat(
+        60, axis=0
+    )
+    assert task.metrics(ten, held_out)["coverage"] < 0.1
 
 
 def test_the_loss_is_that_of_the_class_of_the_real_image() -> None:

@@ -104,6 +104,7 @@ def test_masks_are_learned_shown_and_exported(room: Classroom, tmp_path: Path) -
         "image": (10, 10),
         "mask": (10, 10),
         "predicted": (10, 10),
+        "wrong pixels": (10, 10),
     }
     assert (shown["mask"] == shown["predicted"]).mean() > 0.9
     predictor = Predictor(pupil.material.transforms, pupil.model, pupil.material.task.decode)

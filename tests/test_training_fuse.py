@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nnsearch.study.spec import Component, TrialSpec
-from nnsearch.training.fuse import MOST, can_fuse, most, plan, shape_of, shape_params
+from nnsearch.training.fuse import MOST, can_fuse, plan, shape_of, shape_params
 
 TRIAL = TrialSpec(
     number=0,
@@ -84,17 +84,22 @@ def test_what_makes_two_programs(other: TrialSpec) -> None:
 )
 def test_what_is_trained_alone(other: TrialSpec) -> None:
     assert not can_fuse(other)
-    assert most(other) == 1
+    assert shape_params(other) == {}
     assert plan([other, other]) == [[other], [other]]
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_a_program_holds_no_more_than_pays(model: str) -> None:
     trial = replace(TRIAL, model=Component(model))
-    size = most(trial)
-    assert size == MOST[model] > 1
+    size = MOST[model]
     jobs = plan([replace(trial, number=number) for number in range(size + 1)])
     assert [[each.number for each in job] for job in jobs] == [list(range(size)), [size]]
+
+
+def test_the_shape_of_a_cnn_stays_free() -> None:
+    cnn = replace(TRIAL, model=Component("cnn", {"channels": 8}))
+    assert can_fuse(cnn)
+    assert shape_params(cnn) == {}
 
 
 def test_the_searched_values_that_settle_a_shape() -> None:

@@ -18,7 +18,7 @@ from nnsearch.commands.retraining import Trainings, open_trainings, train
 from nnsearch.events import Confirmed, Event, Finished, Retrained
 from nnsearch.executors.processes import Processes
 from nnsearch.reports.confirmation import Candidate, agreed, confirm
-from nnsearch.study.folder import write_json
+from nnsearch.study.folder import read_json, write_json
 from nnsearch.study.spec import TrialSpec, derived_seed
 from nnsearch.training.jobfile import read_job
 
@@ -55,13 +55,18 @@ def choose(
 
 
 def _candidates(opened: Opened) -> list[TrialSpec]:
-    """The best trials that differ in what they train, the best first."""
-    ranking = opened.ledger.ranking(opened.objective)
+    """The best trials that differ in what they train, the best first.
+
+    Nobody whose weights `gc` has deleted, for they could not be looked at or exported.
+    """
+    collected = read_json(opened.folder.collected) or {}
+    every = opened.ledger.ranking(opened.objective)
+    ranking = [each for each in every if str(each.trial) not in collected]
     different: dict[str, TrialSpec] = {}
     for each in ranking:
         spec = opened.ledger.specs[each.trial]
         different.setdefault(spec.fingerprint, spec)
-    most = min(opened.study.confirmation.trials, math.ceil(len(ranking) / SHARE))
+    most = min(opened.study.confirmation.trials, math.ceil(len(every) / SHARE))
     return list(different.values())[:most]
 
 

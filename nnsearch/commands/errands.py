@@ -6,6 +6,7 @@ itself gets by without, and is at work a second sooner.
 
 import importlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,14 @@ def export(job: str, trial: int, folder: str, told: dict[str, Any]) -> str:
     return export_trial(job, trial, folder, told)
 
 
-def get_ready_to_report() -> None:
-    """Load what the report takes, in a worker that has nothing else to do."""
-    importlib.import_module("nnsearch.commands.report")
+def get_ready_to_conclude() -> None:
+    """Load what export and report take, in a worker that has nothing else to do.
+
+    The first worker that is idle is handed the next errand, so it is this one that exports.
+    """
+    for name in ("nnsearch.exporting.folder", "onnx", "onnxruntime", "nnsearch.commands.report"):
+        with suppress(ImportError):  # packages of an extra: the export says what it lacks
+            importlib.import_module(name)
 
 
 def report(name: str, home: Path) -> Path:

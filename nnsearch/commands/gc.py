@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from nnsearch.commands.chosen import chosen_of
 from nnsearch.commands.delivery import study_folders
 from nnsearch.commands.places import MLRUNS, find_study_folder, sole_driver
 from nnsearch.errors import UsageError
@@ -117,12 +118,14 @@ def _of_other_trainings(folder: StudyFolder) -> Iterator[Path]:
 def _spared(
     folder: StudyFolder, ledger: Ledger, objectives: Sequence[Objective], keep: int
 ) -> set[int]:
-    """The best trials, those that were exported, and those that the test split was shown to.
+    """The best trials, the chosen one, those that were exported, and those that saw the test split.
 
     Of several objectives the best are those of the front, all of them, and `keep` by the first.
     """
     best = ledger.ranking(objectives[0])[:keep]
     best += ledger.front(objectives) if len(objectives) > 1 else []
+    chosen = chosen_of(folder, ledger, objectives[0])
+    best += [chosen] if chosen is not None else []
     looks = [look["trial"] for look in read_json(folder.looks) or []]
     exports = [each.name.rpartition("-")[2] for each in folder.exports.glob("trial-*")]
     exported = [int(each) for each in exports if each.isdigit()]

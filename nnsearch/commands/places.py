@@ -33,7 +33,8 @@ def find_study_folder(name: str, home: Path = MLRUNS) -> StudyFolder:
     folder = Home(home).study(stem)
     if folder.spec.exists():
         return folder
-    known = sorted(each.name for each in Home(home).studies.glob("*") if each.is_dir())
+    names = sorted(each.name for each in Home(home).studies.glob("*"))
+    known = [each for each in names if Home(home).study(each).spec.exists()]
     close = get_close_matches(stem, known, n=1)
     hint = f"Did you mean '{close[0]}'?" if close else "`nnsearch list` shows those there are."
     raise UsageError(f"no study '{stem}' has run in {home}.", hint)

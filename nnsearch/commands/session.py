@@ -115,7 +115,7 @@ def _search(
         if confirmed is not None:
             listen(confirmed)
             best = chosen_of(opened.folder, opened.ledger, opened.objective) or best
-        executor.submit(errands.get_ready_to_report)
+        executor.submit(errands.get_ready_to_conclude)
         may_reopen = options.reopen_test
         conclusion = conclude(opened, executor, best, confirmed, may_reopen=may_reopen)
         listen(conclusion.tested)

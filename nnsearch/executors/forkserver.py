@@ -30,6 +30,8 @@ def main(descriptor: int, parent: int, warm: str = "") -> None:
     """
     worker.die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever ends a service or a batch job sends it to all processes: the workers are to save.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)  # noqa: FBT003 - takes no keyword
     control = socket.socket(fileno=descriptor)
     gc.disable()  # nothing of what is imported is garbage, and searching it takes a fifth longer

@@ -25,6 +25,7 @@ def main(descriptor: int, parent: int, warm: str = "") -> None:
     die_with(parent)
     gc.enable()  # the server collects nothing
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the server ignores it
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     os.set_inheritable(descriptor, False)  # noqa: FBT003 - takes no keyword

@@ -37,7 +37,7 @@ from nnsearch.study.spec import (
     derived_seed,
     digest,
 )
-from nnsearch.training.fuse import most, shape_params
+from nnsearch.training.fuse import shape_params
 
 REDRAWS = 20
 
@@ -98,8 +98,8 @@ class Asker:
     def ask(self, ledger: Ledger, count: int) -> list[TrialSpec]:
         """Up to `count` new trials; fewer where a grid has no further point.
 
-        Of each `alike` trials in a row, or of as many as pay in one program, the first settles the
-        shape, for trials of one shape train together; what else they have is drawn for each.
+        Of each `alike` trials in a row the first settles the shape, for trials of one shape train
+        together; what else they have is drawn for each.
         A configuration that was tried before is drawn again; if the sampler insists on it, it
         becomes a replicate: the same configuration on a seed of its own, marked as such.
         """
@@ -116,9 +116,8 @@ class Asker:
         # A resumed low-discrepancy sequence begins at its first point, to get past those known.
         is_sequence = self.study.search.sampler.name == "qmc"
         tries = 1 if is_grid else REDRAWS + is_sequence * len(known)
-        num_alike_left = 0
         while len(drawn) < count:
-            shape = shape_params(drawn[-1]) if num_alike_left else {}
+            shape = shape_params(drawn[-1]) if len(drawn) % alike else {}
             spec, trial = self._draw(first + len(drawn), known, shape, tries=tries)
             if is_grid and spec.replicate_of is not None:
                 self.memory.tell(trial, state=TrialState.FAIL)
@@ -126,7 +125,6 @@ class Asker:
             self.numbers[spec.number] = trial.number
             known.setdefault(spec.fingerprint, spec.number)
             drawn.append(spec)
-            num_alike_left = (num_alike_left or min(alike, most(spec))) - 1
         return drawn
 
     def _draw(

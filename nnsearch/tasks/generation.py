@@ -21,9 +21,15 @@ Floats = npt.NDArray[np.float64]
 Features = Callable[[Array], npt.NDArray[Any]]
 
 DIRECTIONS: dict[str, Direction] = {"frechet": "minimize", "variety": "maximize"}
-OF_CLASSES: dict[str, Direction] = {"joint_frechet": "minimize", "agreement": "maximize"}
+OF_CLASSES: dict[str, Direction] = {
+    "coverage": "maximize",
+    "joint_frechet": "minimize",
+    "agreement": "maximize",
+}
 # Of the classifier by whose features pictures are judged.
 NUM_HIDDEN, NUM_STEPS, MOST_PICTURES, SEED = 32, 300, 5000, 0
+# Of coverage: which neighbour is the measure, and how many images of a class are compared.
+NEIGHBOUR, MOST_OF_CLASS = 3, 500
 
 
 def generation(
@@ -41,11 +47,14 @@ def generation(
     exponential of their entropy.
 
     If `conditional`, pictures are drawn of a class each, one after the other, and the model is told
-    which. The quality is then "joint_frechet", the same distance of features and class together
-    (DeVries et al., On the Evaluation of Conditional GANs, 2019), the class being a 1 among zeros
-    and weighed so that all classes together vary as the features do: good pictures of the wrong
-    class are far away as well. "agreement" is the share of pictures that the classifier
-    takes for the class asked for: by chance 1 / K, at best what it reaches on real images, 0.97 on
+    which. The quality is then "coverage": the share of real images that have a drawn one of their
+    class nearer, pixel by pixel, than the third nearest real one of that class (after Naeem et al.,
+    Reliable Fidelity and Diversity Metrics, 2020). It is 0.87 for other real images, low for
+    noisy pictures and for the same ones again and again, and about 0 for those of wrong classes.
+    "joint_frechet" is the distance of features and class together (DeVries et al., On the
+    Evaluation of Conditional GANs, 2019), the class being a 1 among zeros, weighed so that all
+    classes vary as the features do. "agreement" is the share of pictures that the classifier takes
+    for the class asked for: by chance 1 / K, at best what it reaches on real images, 0.97 on
     digits. An export of such a model takes a class and a seed in place of an image.
     """
     pictures = np.asarray(targets[:, 1:], np.float64)
@@ -66,6 +75,7 @@ def generation(
             asked, known = (np.asarray(each)[:, 0].astype(np.int64) for each in (predictions, raw))
             one = np.concatenate([features(drawn), hot[asked]], axis=1)
             other = np.concatenate([features(real), hot[known]], axis=1)
+            found["coverage"] = coverage(drawn, asked, real, known)
             found["joint_frechet"] = frechet(one, other) / spread
             found["agreement"] = float((classify(drawn) == asked).mean())
         return found
@@ -134,6 +144,30 @@ def frechet(first: Floats, second: Floats) -> float:
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     mixed = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other @ root), 0)).sum()
     return float(means @ means + np.trace(one) + np.trace(other) - 2 * mixed)
+
+
+def coverage(drawn: Array, asked: Array, real: Array, known: Array) -> float:
+    """The share of real images [N, D] of classes [N] that the drawn ones [M, D] come near to.
+
+    That is nearer than the third nearest other real image of the class, or the farthest if there
+    are fewer. Of each class at most 500 images are compared.
+    """
+    is_covered = []
+    for each in np.unique(known):
+        theirs = np.asarray(real[known == each][:MOST_OF_CLASS], np.float64)
+        ours = np.asarray(drawn[asked == each][:MOST_OF_CLASS], np.float64)
+        place = min(NEIGHBOUR, len(theirs) - 1)
+        radii = np.partition(_squares(theirs, theirs), place, axis=1)[:, place]
+        is_covered.append(_squares(theirs, ours).min(axis=1, initial=np.inf) < radii)
+    return float(np.concatenate(is_covered).mean())
+
+
+def _squares(first: Floats, second: Floats) -> Floats:
+    """The squared distances [N, M] of rows [N, D] and [M, D]."""
+    lengths = (np.square(each).sum(axis=1) for each in (first, second))
+    one, other = lengths
+    found: Floats = np.maximum(one[:, None] + other - 2 * first @ second.T, 0)
+    return found
 
 
 def _classes(raw: Array) -> Tensor:

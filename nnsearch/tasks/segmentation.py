@@ -27,6 +27,9 @@ DIRECTIONS: dict[str, Direction] = {
 NUM_SHOWN = 16
 IMAGE_AXES = 4
 SMOOTH = 1.0
+# Vermilion, blue, green and purple of Okabe and Ito, which the colour-blind tell apart as well.
+TINTS = ((0.84, 0.37, 0.0), (0.0, 0.45, 0.7), (0.0, 0.62, 0.45), (0.8, 0.47, 0.65))
+OPAQUE = 0.65
 
 
 class Pixels(nn.Module):
@@ -125,4 +128,20 @@ def _show(model: nn.Module, inputs: Tensor, targets: Array) -> dict[str, Array]:
     masks = np.asarray(targets[:NUM_SHOWN], np.int64)
     outputs = model(inputs[: len(masks)]).cpu().numpy()
     predicted = _classes(outputs, masks[0].size).reshape(masks.shape)
-    return {"image": inputs[: len(masks)].cpu().numpy(), "mask": masks, "predicted": predicted}
+    images = inputs[: len(masks)].cpu().numpy()
+    return {
+        "image": images,
+        "mask": _over(images, masks),
+        "predicted": _over(images, predicted),
+        "wrong pixels": predicted != masks,
+    }
+
+
+def _over(images: Array, masks: npt.NDArray[np.int64]) -> Array:
+    """Each mask [H, W] over its image in grey, [3, H, W]: a colour for each class but class 0."""
+    grey = np.asarray(images, np.float64).mean(axis=1)
+    low, high = grey.min(axis=(1, 2), keepdims=True), grey.max(axis=(1, 2), keepdims=True)
+    grey = (grey - low) / np.maximum(high - low, 1e-12)
+    tints = np.array(TINTS)[np.maximum(masks - 1, 0) % len(TINTS)]
+    share = np.where(masks > 0, OPAQUE, 0.0)[..., None]
+    return np.moveaxis((1 - share) * grey[..., None] + share * tints, -1, 1)

@@ -17,6 +17,10 @@ from nnsearch.training.recipe import ALONE
 # measurements. More than two CNNs gain little more, and would keep other workers waiting.
 MOST = {"linear": 16, "mlp": 16, "cnn": 2}
 
+# Models that are drawn in rows of one shape. CNNs go together where they happen to be of one: their
+# trials are few, and more shapes tried are worth more than the tenth that company saves.
+DRAWN_ALIKE = frozenset({"linear", "mlp"})
+
 # Optimizers of ours without a stacked form.
 UNSTACKED = frozenset({"muon"})
 
@@ -31,23 +35,20 @@ def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
     for trial in trials:
         key = shape_of(trial)
         group = groups.get(key)
-        if not key or group is None or len(group) >= most(trial):
+        if not key or group is None or len(group) >= MOST[trial.model.name]:
             group = groups[key] = []
             jobs.append(group)
         group.append(trial)
     return jobs
 
 
-def most(trial: TrialSpec) -> int:
-    """How many trials of this one's shape pay in one program."""
-    return MOST[trial.model.name] if can_fuse(trial) else 1
-
-
 def shape_params(trial: TrialSpec) -> dict[str, Any]:
-    """Those of the trial's searched values that settle its shape.
+    """Those of the trial's searched values that settle its shape; none where shapes stay free.
 
     A trial that is drawn with the same ones shares its program.
     """
+    if not can_fuse(trial) or trial.model.name not in DRAWN_ALIKE:
+        return {}
     return {path: value for path, value in trial.params.items() if _is_of_shape(path, value)}
 
 

@@ -147,7 +147,7 @@ def _conclusion(home: Path, budget: int) -> list[str]:
 
 def _summary(home: Path, injected: Counter[str], codes: Counter[int]) -> list[str]:
     """Print what was done; what is missing of it."""
-    fused = sum(len(read_json(path)["trials"]) == 2 for path in job_files(home))  # noqa: PLR2004
+    fused = sum(len(read_json(path)["trials"]) == 2 for path in job_files(home))
     confirmed = len(list((home / "studies/small/confirmation/jobs").glob("[0-9]*")))
     _say(f"{num_ended(home)} trials, {fused} programs of two, {confirmed} jobs to confirm")
     _say(f"{injected.total()} faults: {_counts(injected)}")

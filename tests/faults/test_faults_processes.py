@@ -146,6 +146,25 @@ def test_a_signal_ends_within_its_time_and_nothing_is_lost(
     assert_nothing_lost(long)
 
 
+@pytest.mark.slow
+def test_whoever_ends_all_processes_at_once_loses_no_epoch(own_folder: Path, base: Path) -> None:
+    """As systemd and Slurm do."""
+    home = make_slow(own_folder, base, epochs=8)
+    text = (own_folder / "small.toml").read_text()
+    (own_folder / "small.toml").write_text(text.replace("seconds = 0\n", "seconds = 3600\n"))
+    driver = start(OURS, home, "--workers", "1")
+    wait_for(lambda: len(events_of(home, "Epoch")) >= 3)
+    for pid in (driver.pid, *servers(driver.pid), *workers(driver.pid)):
+        os.kill(pid, signal.SIGTERM)
+    code, errors = end(driver)
+    assert code == 143, errors
+    num_epochs = len(events_of(home, "Epoch"))
+    complete(OURS, home)
+    again = events_of(home, "Started")[1]
+    assert (again["trial"], again["epoch"]) == (0, num_epochs + 1)
+    assert_nothing_lost(home)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=slow)])
 def test_what_takes_longer_than_the_grace_is_killed(
     number: signal.Signals, own_folder: Path, base: Path
