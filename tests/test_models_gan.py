@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from nnsearch.errors import UsageError
-from nnsearch.models.gan import Adversaries, AdversariesOfClass, gan
+from nnsearch.models.gan import Adversaries, gan
 from nnsearch.models.generators import Variational, independent, vae
 
 IMAGES = torch.randn(12, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -117,10 +117,10 @@ def test_of_classes_each_is_drawn_in_turn_and_each_has_its_loss(make: type) -> N
 def test_the_class_is_an_input_of_the_generator_and_of_the_discriminator() -> None:
     torch.manual_seed(0)
     model = gan((1, 8, 8), 64 + 3, channels=4, penalty=0.0).double().train()
-    assert isinstance(model, AdversariesOfClass)
+    assert isinstance(model, Adversaries)
     noise = torch.randn(3, model.code, dtype=torch.float64)
-    drawn = model._draw(noise, torch.tensor([0, 1, 2]))
-    others = model._draw(noise, torch.tensor([1, 2, 0]))
+    drawn = model._drawn(noise, torch.tensor([0, 1, 2]))
+    others = model._drawn(noise, torch.tensor([1, 2, 0]))
     assert (drawn - others).abs().flatten(1).max(1).values.min() > 1e-3
     torch.manual_seed(5)
     losses = model(IMAGES.double())
@@ -133,7 +133,7 @@ def test_the_class_is_an_input_of_the_generator_and_of_the_discriminator() -> No
         model.zero_grad()
         classes = torch.randint(3, (12,))
         noise = IMAGES.double().new_empty(12, model.code).normal_()
-        return model._draw(noise, classes), classes
+        return model._drawn(noise, classes), classes
 
     made, classes = redrawn()
     F.softplus(-model.discriminator(made).gather(1, classes[:, None])).mean().backward()
@@ -148,7 +148,7 @@ def test_the_class_is_an_input_of_the_generator_and_of_the_discriminator() -> No
 def test_the_penalty_of_classes_is_the_mean_over_their_slopes() -> None:
     torch.manual_seed(0)
     model = gan((1, 8, 8), 64 + 2, channels=4, penalty=3.0).double().train()
-    assert isinstance(model, AdversariesOfClass)
+    assert isinstance(model, Adversaries)
     of_real = IMAGES.double().requires_grad_()
     judged = model.discriminator(of_real)
     squares = sum(

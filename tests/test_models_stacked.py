@@ -34,6 +34,9 @@ NETWORKS: list[tuple[Any, tuple[int, ...], dict[str, Any]]] = [
 ]
 
 
+FOLDED = [each for each in NETWORKS if each[0] is cnn and each[2].get("norm", "none") == "none"]
+
+
 @pytest.mark.parametrize(("make", "shape", "options"), NETWORKS)
 @pytest.mark.parametrize("num_trials", [1, 3])
 def test_a_stack_does_what_each_network_does(
@@ -82,6 +85,26 @@ def test_each_array_of_a_row_begins_at_64_bytes() -> None:
     assert all(
         torch.equal(value, layout.unpack(row)[name]) for name, value in model.named_parameters()
     )
+
+
+@pytest.mark.parametrize(("make", "shape", "options"), FOLDED)
+@pytest.mark.parametrize("num_trials", [1, 2])
+def test_parts_of_a_batch_lie_side_by_side(
+    make: Any, shape: tuple[int, ...], options: dict[str, Any], num_trials: int
+) -> None:
+    torch.manual_seed(3)
+    models = [make(shape, 3, **options).double() for _ in range(num_trials)]
+    x, pull = torch.randn(num_trials, 6, *shape).double(), torch.randn(num_trials, 6, 3).double()
+    found = []
+    for folds in (1, 3):
+        weights = _weights(models)
+        masks = _masks(options.get("dropout", 0.0), num_trials)
+        net = stack(models[0], Means(weights, masks, Mode(folds=folds), num_trials))
+        parts = x.unflatten(1, (folds, -1)).flatten(0, 1)
+        found.append([net.forward(parts.transpose(0, 1).flatten(1, 2)), weights.grads])
+        net.backward(pull)
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-10, atol=1e-10)
 
 
 def _masks(rate: float, num_trials: int) -> Any:

@@ -15,7 +15,13 @@ import pytest
 from finished import call
 
 from nnsearch import components, errors, load_predictor, terminal
-from nnsearch.testing import check_model, check_optimizer, check_source, check_task
+from nnsearch.testing import (
+    check_model,
+    check_optimizer,
+    check_source,
+    check_study,
+    check_task,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -159,6 +165,13 @@ def parts_of_ones_own() -> str:
     return "\n\n".join(blocks)
 
 
+def study_of_parts() -> tuple[str, str]:
+    """README's study that names them, and the command that runs it."""
+    (block,) = [block for block in BLOCKS if 'source = "calls.py:log"' in block]
+    study, _, command = block.partition("\n\n")
+    return study + "\n", command.strip()
+
+
 def test_parts_of_ones_own_are_sound(own_folder: Path) -> None:
     Path("calls.py").write_text(parts_of_ones_own())
     made = {
@@ -172,6 +185,8 @@ def test_parts_of_ones_own_are_sound(own_folder: Path) -> None:
     for kind in ("tasks", "objectives"):
         check_task(made[kind], examples.targets[:40])
     assert next(iter(made["objectives"](examples.targets).directions)) == "hits"
+    Path("calls.toml").write_text(study_of_parts()[0])
+    check_study(Path("calls.toml"), allow_code=True)
 
 
 @pytest.mark.timeout(300)  # a whole run, with workers that have to start
@@ -179,10 +194,9 @@ def test_parts_of_ones_own_are_searched_and_exported(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("calls.py").write_text(parts_of_ones_own())
-    (study,) = [block for block in BLOCKS if 'source = "calls.py:log"' in block]
-    study, _, command = study.partition("\n\n")
-    Path("calls.toml").write_text(shortened(study) + "\n")
-    assert [command.strip()] == OWN
+    study, command = study_of_parts()
+    Path("calls.toml").write_text(shortened(study))
+    assert [command] == OWN
     said = typed(command, monkeypatch, capsys)
     assert "valid/hits" in said
     (export,) = own_folder.glob("mlruns/studies/calls/exports/*")

@@ -200,7 +200,9 @@ def test_pictures_of_a_class_are_learned_and_shown(tmp_path: Path) -> None:
     assert kept.metrics["valid/agreement"] > 0.6
     assert kept.predictions.shape == (288, 65)
     assert kept.predictions[:, 0].tolist() == [row % 10 for row in range(288)]
-    assert show(pupil.model, pupil.material)["epoch 8"].shape == (16, 1, 8, 8)
+    shown = show(pupil.model, pupil.material)
+    assert shown["epoch 8"].shape == (16, 1, 8, 8)
+    assert "classes in turn" in list(shown)[-1]
 
 
 @pytest.mark.timeout(300)  # a whole run, with workers that have to start

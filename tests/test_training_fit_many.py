@@ -55,6 +55,15 @@ def test_families_and_optimizers(digits: Classroom, model: str, optimizer: str) 
     assert_equal(trials, Materials(digits, DOUBLE))
 
 
+@pytest.mark.parametrize("batch_size", [33, 64])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "cnn-residual"])
+def test_a_lone_trial(digits: Classroom, model: str, batch_size: int) -> None:
+    """A CNN's batches then lie in two halves, but for those of 33."""
+    common = {"model": MODELS[model], "training__batch_size": batch_size}
+    trials = trials_of(digits, [{}], training__epochs=2, **common)
+    assert_equal(trials, Materials(digits, DOUBLE))
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules(digits: Classroom, schedule: str) -> None:
     changes = [

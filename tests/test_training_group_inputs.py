@@ -32,15 +32,28 @@ def test_channels_last_is_said_of_one_channel_too(num_channels: int) -> None:
 
 @pytest.mark.parametrize("num_trials", [1, 2, 3])
 def test_images_lie_as_grouped_convolutions_want_them(digits: Classroom, num_trials: int) -> None:
+    """A lone trial's even batches, of 8 here, lie in two halves side by side; one of 3 does not."""
     trials = trials_of(digits, [{} for _ in range(num_trials)], model=MODELS["cnn"])
-    materials = Materials(digits, torch.float32)
-    group = make_group(trials, materials, digits.code)
+    group = make_group(trials, Materials(digits, torch.float32), digits.code)
     train, valid = group.material.train, group.material.valid
     rows = torch.stack([torch.randperm(len(train))[:19] for _ in trials])
     for each, (inputs, chosen) in zip(BATCHES, gathered(group, rows, BATCHES), strict=True):
         assert torch.equal(chosen, rows[:, each])
-        assert torch.equal(inputs, torch.cat([train[some] for some in chosen], dim=1))
+        folds = 2 if num_trials == 1 and chosen.shape[1] == 8 else 1
+        parts = [part for some in chosen for part in train[some].chunk(folds)]
+        assert torch.equal(inputs, torch.cat(parts, dim=1))
         assert inputs.stride(1) == 1
-        assert group.net.forward(inputs).shape == (num_trials, len(inputs), 10)
-    assert torch.equal(spread(group, valid), torch.cat([valid] * num_trials, dim=1))
-    assert spread(group, valid).stride(1) == 1
+        assert group.net.forward(inputs).shape == (*chosen.shape, 10)
+    whole = valid[: len(valid) // 2 * 2]
+    parts = list(whole.chunk(2)) if num_trials == 1 else [whole] * num_trials
+    assert torch.equal(spread(group, whole), torch.cat(parts, dim=1))
+    assert spread(group, whole).stride(1) == 1
+
+
+@pytest.mark.parametrize("model", ["cnn-residual", "cnn-group"])
+def test_batches_that_norms_look_at_stay_whole(digits: Classroom, model: str) -> None:
+    trials = trials_of(digits, [{}], model=MODELS[model])
+    group = make_group(trials, Materials(digits, torch.float32), digits.code)
+    rows = torch.arange(8)[None]
+    inputs, _ = next(gathered(group, rows, [slice(0, 8)]))
+    assert torch.equal(inputs, group.material.train[:8])

@@ -14,10 +14,11 @@ from lessons import Classroom, classroom
 from nnsearch import events
 from nnsearch.data.sealed import reads
 from nnsearch.errors import IntegrityError
-from nnsearch.events import Ending, Epoch, Failed, Finished, Pruned, Started
+from nnsearch.events import Ending, Epoch, Event, Failed, Finished, Pruned, Started
 from nnsearch.study.folder import JobFolder, sha256_of
 from nnsearch.study.spec import Component
-from nnsearch.training import checkpoint
+from nnsearch.training import account, checkpoint
+from nnsearch.training.account import Account
 from nnsearch.training.examine import look_at_test, rebuild
 from nnsearch.training.job import Job, read_job, recorded, run_job, write_job
 
@@ -95,6 +96,36 @@ def killed(*_: Any, **__: Any) -> None:
 def curve(place: JobFolder) -> list[float]:
     told = [each for each in recorded(place) if isinstance(each, Epoch)]
     return [each.metrics["valid/accuracy"] for each in told]
+
+
+def test_a_trial_goes_on_in_the_company_that_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A convolution's last bits depend on how many trials it is computed for at once."""
+    seen = classroom(tmp_path, "digits").changed(model=Component("cnn", {"channels": 4}))
+    short = replace(seen.changed(training__epochs=3).trial, number=1, seed=5, uid="def")
+    job = replace(seen.job(), trials=(seen.trial, short))
+    whole = carried_out(tmp_path / "whole", job)
+    place = JobFolder(tmp_path / "killed")
+    write_job(place, job)
+    real = account.record
+
+    def record_until_killed(of: Account, *told: Event) -> None:
+        real(of, *told)
+        if any(isinstance(each, Epoch) and each.epoch == 5 for each in told):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnsearch.training.together.record", record_until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(str(place.root))
+    monkeypatch.setattr("nnsearch.training.together.record", real)
+    assert [each.trial for each in recorded(place) if isinstance(each, Ending)] == [1]
+    before = sha256_of(place.trial(1).weights)
+    run_job(str(place.root))
+    endings = [each for each in recorded(place) if isinstance(each, Finished)]
+    assert [each.trial for each in endings] == [1, 0], "the companion is not recorded again"
+    assert sha256_of(place.trial(1).weights) == before
+    assert sha256_of(place.trial(0).weights) == sha256_of(whole.trial(0).weights)
 
 
 def test_equal_trials_leave_equal_files(room: Classroom, tmp_path: Path) -> None:

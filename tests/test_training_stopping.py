@@ -71,6 +71,21 @@ def test_a_job_saves_its_last_epoch_and_goes_on_after_it(
 
 
 @pytest.mark.parametrize("fuse", [True, False], ids=["fused", "alone"])
+def test_a_signal_between_asking_and_leaving_is_seen_after_the_next_epoch(
+    fuse: bool, room: Classroom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([False, True, True])
+    asking = f"nnsearch.training.{'together' if fuse else 'alone'}.is_wanted"
+    monkeypatch.setattr(asking, lambda: next(answers))
+    place = JobFolder(tmp_path)
+    write_job(place, room.changed(training__fuse=fuse).job())
+    with pytest.raises(SystemExit):
+        run_job(str(tmp_path))
+    assert epochs_of(place) == [1, 2]
+    assert (place if fuse else place.trial(0)).checkpoint.exists()
+
+
+@pytest.mark.parametrize("fuse", [True, False], ids=["fused", "alone"])
 def test_one_that_waits_for_a_verdict_leaves_and_asks_for_it_again(
     fuse: bool, room: Classroom, tmp_path: Path
 ) -> None:

@@ -17,54 +17,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nnsearch.components import Depth, NonNegative, Unit, Width
-from nnsearch.errors import UsageError
 from nnsearch.models.dropout import Dropout
 from nnsearch.models.generators import Noise, classes_of, in_turn
+from nnsearch.models.images import halved_sides
 from nnsearch.models.layers import Norm, Shape, activate, has_bias, initialise, normalise_image
-
-NUM_IMAGE_AXES = 3
-SMALLEST_SIDE = 2
 
 
 class Adversaries(nn.Module):
-    """A generator of pictures from noise, and a discriminator that tells them from real ones."""
+    """A generator of pictures from noise, and a discriminator that tells them from real ones.
 
-    def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, *, code: int, penalty: float
-    ) -> None:
-        super().__init__()
-        self.generator = generator
-        self.discriminator = discriminator
-        self.noise = Noise(code)
-        self.code = code
-        self.penalty = penalty
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Real images to the loss [B, 1] in training, else to [B, 1 + D], loss and a picture."""
-        if not self.training:
-            drawn = self.generator(self.noise(in_turn(x_BCHW)))
-            losses = F.softplus(-self.discriminator(x_BCHW)) + F.softplus(self.discriminator(drawn))
-            return torch.cat([losses, drawn.flatten(1)], dim=1)
-        drawn = self.generator(x_BCHW.new_empty(len(x_BCHW), self.code).normal_())
-        of_real = x_BCHW.detach().requires_grad_(self.penalty > 0)
-        judged = self.discriminator(of_real)
-        losses = F.softplus(-judged) + F.softplus(self.discriminator(drawn.detach()))
-        held = {name: each.detach() for name, each in self.discriminator.named_parameters()}
-        losses = losses + F.softplus(-functional_call(self.discriminator, held, (drawn,)))
-        if self.penalty:
-            (slopes,) = torch.autograd.grad(judged.sum(), of_real, create_graph=True)
-            losses = losses + self.penalty / 2 * slopes.flatten(1).square().sum(1, keepdim=True)
-        return losses
-
-    def draw(self, seeds: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Pictures [B, D]; it knows no classes."""
-        del classes
-        drawn: Tensor = self.generator(self.noise(seeds)).flatten(1)
-        return drawn
-
-
-class AdversariesOfClass(nn.Module):
-    """A generator of pictures of K classes, and a discriminator with a verdict for each."""
+    With K `num_classes` both know classes: the generator is told one beside the noise, and the
+    discriminator has a verdict for each. With 0 of them there is one verdict for all.
+    """
 
     def __init__(
         self,
@@ -84,17 +48,21 @@ class AdversariesOfClass(nn.Module):
         self.num_classes = num_classes
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Real images to losses [B, 1 + K] in training, else to [B, 2 + K + D] with a picture."""
-        if not self.training:
-            seeds = in_turn(x_BCHW)
-            classes = seeds % self.num_classes
-            drawn = self._draw(self.noise(seeds), classes)
-            common = F.softplus(_of(classes, self.discriminator(drawn)))
-            losses = F.softplus(-self.discriminator(x_BCHW))
-            told = classes[:, None].to(drawn.dtype)
-            return torch.cat([common, losses, told, drawn.flatten(1)], dim=1)
-        classes = torch.randint(self.num_classes, (len(x_BCHW),), device=x_BCHW.device)
-        drawn = self._draw(x_BCHW.new_empty(len(x_BCHW), self.code).normal_(), classes)
+        """Real images to losses [B, 1] or [B, 1 + K] in training, else with a picture behind them.
+
+        Without classes [B, 1 + D]; with them [B, 2 + K + D], the class before the picture.
+        """
+        return self._losses(x_BCHW) if self.training else self._losses_and_pictures(x_BCHW)
+
+    def draw(self, seeds: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Pictures [B, D], of these classes if there are any."""
+        return self._drawn(self.noise(seeds), classes).flatten(1)
+
+    def _losses(self, x_BCHW: Tensor) -> Tensor:
+        num_rows, classes = len(x_BCHW), None
+        if self.num_classes:
+            classes = torch.randint(self.num_classes, (num_rows,), device=x_BCHW.device)
+        drawn = self._drawn(x_BCHW.new_empty(num_rows, self.code).normal_(), classes)
         of_real = x_BCHW.detach().requires_grad_(self.penalty > 0)
         judged_BK = self.discriminator(of_real)
         common = F.softplus(_of(classes, self.discriminator(drawn.detach())))
@@ -102,27 +70,46 @@ class AdversariesOfClass(nn.Module):
         verdicts_BK = functional_call(self.discriminator, held, (drawn,))
         common = common + F.softplus(-_of(classes, verdicts_BK))
         if self.penalty:
-            # Of a sum with random signs the squared slope is, in the mean, that of all verdicts.
-            signs = torch.randint_like(judged_BK, 2) * 2 - 1
-            (slopes,) = torch.autograd.grad((judged_BK * signs).sum(), of_real, create_graph=True)
-            squares = slopes.flatten(1).square().sum(1, keepdim=True)
-            common = common + self.penalty / (2 * self.num_classes) * squares
-        return torch.cat([common, F.softplus(-judged_BK)], dim=1)
+            common = common + self.penalty / 2 * _squared_slope(judged_BK, of_real)
+        return _joined(classes, common, F.softplus(-judged_BK))
 
-    def draw(self, seeds: Tensor, classes: Tensor) -> Tensor:
-        """Pictures [B, D] of these classes."""
-        return self._draw(self.noise(seeds), classes).flatten(1)
+    def _losses_and_pictures(self, x_BCHW: Tensor) -> Tensor:
+        seeds = in_turn(x_BCHW)
+        classes = seeds % self.num_classes if self.num_classes else None
+        drawn = self._drawn(self.noise(seeds), classes)
+        common = F.softplus(_of(classes, self.discriminator(drawn)))
+        losses = _joined(classes, common, F.softplus(-self.discriminator(x_BCHW)))
+        told = [] if classes is None else [classes[:, None].to(drawn.dtype)]
+        return torch.cat([losses, *told, drawn.flatten(1)], dim=1)
 
-    def _draw(self, noise_BZ: Tensor, classes: Tensor) -> Tensor:
-        # F.one_hot looks at the values, which an exporter cannot.
-        every_K = torch.arange(self.num_classes, device=classes.device)
-        told_BK = (classes[:, None] == every_K).to(noise_BZ.dtype)
-        drawn: Tensor = self.generator(torch.cat([noise_BZ, told_BK], dim=1))
+    def _drawn(self, noise_BZ: Tensor, classes: Tensor | None) -> Tensor:
+        if self.num_classes and classes is not None:
+            # F.one_hot looks at the values, which an exporter cannot.
+            every_K = torch.arange(self.num_classes, device=classes.device)
+            told_BK = (classes[:, None] == every_K).to(noise_BZ.dtype)
+            noise_BZ = torch.cat([noise_BZ, told_BK], dim=1)
+        drawn: Tensor = self.generator(noise_BZ)
         return drawn
 
 
-def _of(classes: Tensor, verdicts_BK: Tensor) -> Tensor:
-    return verdicts_BK.gather(1, classes[:, None])
+def _of(classes: Tensor | None, verdicts_BK: Tensor) -> Tensor:
+    """The verdict [B, 1] that counts."""
+    return verdicts_BK if classes is None else verdicts_BK.gather(1, classes[:, None])
+
+
+def _joined(classes: Tensor | None, common: Tensor, of_real_BK: Tensor) -> Tensor:
+    """The whole loss [B, 1]; or what is common to all classes, and what is added by each."""
+    return common + of_real_BK if classes is None else torch.cat([common, of_real_BK], dim=1)
+
+
+def _squared_slope(judged_BK: Tensor, images: Tensor) -> Tensor:
+    """The square [B, 1] of the slope of the verdicts at images, a mean over the classes."""
+    num_verdicts = judged_BK.shape[1]
+    if num_verdicts > 1:
+        # Of a sum with random signs the squared slope is, in the mean, that of all verdicts.
+        judged_BK = judged_BK * (torch.randint_like(judged_BK, 2) * 2 - 1)
+    (slopes,) = torch.autograd.grad(judged_BK.sum(), images, create_graph=True)
+    return slopes.flatten(1).square().sum(1, keepdim=True) / num_verdicts
 
 
 def gan(
@@ -147,16 +134,15 @@ def gan(
     2018). Only the generator has a `norm`. Both are told the class where the task is conditional.
     Raises UsageError where the inputs are no images, or too small to be halved `depth` times.
     """
-    sides = _sides(inputs, depth)
+    sides = halved_sides(inputs, depth, "gan", hint="Use a source of images.")
     num_classes = classes_of(inputs, outputs)
     widths = [channels << level for level in range(depth + 1)]
-    generator = _generator(inputs, code + num_classes, norm, list(zip(widths, sides, strict=True)))
-    if not num_classes:
-        discriminator = _discriminator(inputs, widths, sides, dropout)
-        return Adversaries(generator, discriminator, code=code, penalty=penalty)
-    discriminator = _discriminator(inputs, widths, sides, dropout, num_verdicts=num_classes)
-    return AdversariesOfClass(
-        generator, discriminator, code=code, penalty=penalty, num_classes=num_classes
+    return Adversaries(
+        _generator(inputs, code + num_classes, norm, list(zip(widths, sides, strict=True))),
+        _discriminator(inputs, widths, sides, dropout, num_verdicts=max(num_classes, 1)),
+        code=code,
+        penalty=penalty,
+        num_classes=num_classes,
     )
 
 
@@ -188,7 +174,7 @@ def _discriminator(
     sides: list[tuple[int, int]],
     dropout: float,
     *,
-    num_verdicts: int = 1,
+    num_verdicts: int,
 ) -> nn.Module:
     made: list[nn.Module] = []
     for before, after in zip([inputs[0], *widths[1:-1]], widths[1:], strict=True):
@@ -198,21 +184,3 @@ def _discriminator(
     return nn.Sequential(
         *made, nn.Flatten(), Dropout(dropout), initialise(nn.Linear(num, num_verdicts), "none")
     )
-
-
-def _sides(inputs: Shape, depth: int) -> list[tuple[int, int]]:
-    """Height and width of each level, the largest first."""
-    if len(inputs) != NUM_IMAGE_AXES:
-        message = f"the model 'gan' needs images [channels, height, width], not {tuple(inputs)}."
-        raise UsageError(message, "Use a source of images.")
-    sides = [(inputs[1], inputs[2])]
-    for level in range(depth):
-        height, width = sides[-1]
-        if min(height, width) < SMALLEST_SIDE:
-            raise UsageError(
-                f"depth = {depth} of the model 'gan' halves an image of {inputs[1]} x {inputs[2]} "
-                "pixels until nothing is left.",
-                f"Set depth to {level} at the most.",
-            )
-        sides.append((-(-height // 2), -(-width // 2)))
-    return sides

@@ -118,47 +118,56 @@ def _convolution(module: nn.Conv2d, place: Place) -> Layer:
     means = place.means
     weight, grad = means.weights.pair(f"{place.name}.weight")
     bias, bias_grad = means.weights.pair(f"{place.name}.bias", is_optional=True)
-    geometry: Any = (module.stride, module.padding, module.dilation)
-    groups = means.num_trials * module.groups
-    sizes = None if bias is None else [bias.numel()]
+    geometry: Any = (module.stride, module.padding, module.dilation, TRANSPOSED, [0, 0])
     kept: list[Tensor] = []
+
+    def num_groups() -> int:
+        return means.num_trials * means.mode.folds * module.groups
 
     def forward(x: Tensor) -> Tensor:
         # The weights of K trials do not lie side by side, and the kernel wants them to.
-        kept[:] = [x, channels_last(weight.flatten(0, 1))]
-        flat = None if bias is None else bias.flatten()
-        y: Tensor = aten.convolution(x, kept[1], flat, *geometry, TRANSPOSED, [0, 0], groups)
+        folds = means.mode.folds
+        kept[:] = [x, channels_last(_for_each_fold(weight, folds))]
+        flat = None if bias is None else _for_each_fold(bias, folds)
+        y: Tensor = aten.convolution(x, kept[1], flat, *geometry, num_groups())
         return y
 
     def backward(g: Tensor) -> Tensor:
         needed = [not place.is_first, True, bias is not None]
+        sizes = None if bias is None else [g.shape[1]]
         g_x, g_weight, g_bias = aten.convolution_backward(
-            g, *kept, sizes, *geometry, TRANSPOSED, [0, 0], groups, needed
+            g, *kept, sizes, *geometry, num_groups(), needed
         )
-        grad.copy_(g_weight.view(grad.shape))
+        torch.sum(g_weight.unflatten(0, (len(grad), -1, grad.shape[1])), 1, out=grad)
         if bias_grad is not None:
-            bias_grad.copy_(g_bias.view(bias_grad.shape))
+            torch.sum(g_bias.view(len(bias_grad), -1, bias_grad.shape[1]), 1, out=bias_grad)
         return g if place.is_first else g_x
 
     return Layer(forward, backward)
 
 
+def _for_each_fold(arrays: Tensor, folds: int) -> Tensor:
+    """An array of K trials, [K, C, ...], for each fold of each of them: [K * folds * C, ...]."""
+    return arrays[:, None].expand(-1, folds, *arrays.shape[1:]).flatten(0, 2)
+
+
 def _flatten(module: nn.Flatten, place: Place) -> Layer:
     del module
-    num_trials = place.means.num_trials
+    means = place.means
     shapes: list[torch.Size] = []
 
     def forward(x: Tensor) -> Tensor:
         shapes[:] = [x.shape]
         if x.dim() == 3:  # noqa: PLR2004 - [K, B, F]
             return x
-        return x.reshape(len(x), num_trials, -1).transpose(0, 1)
+        parts = x.reshape(len(x), means.num_trials * means.mode.folds, -1).transpose(0, 1)
+        return parts.reshape(means.num_trials, -1, parts.shape[2])
 
     def backward(g: Tensor) -> Tensor:
         if len(shapes[0]) == 3:  # noqa: PLR2004 - [K, B, F]
             return g
-        image = g.transpose(0, 1).reshape(shapes[0])
-        return channels_last(image)
+        parts = g.reshape(-1, shapes[0][0], g.shape[2])
+        return channels_last(parts.transpose(0, 1).reshape(shapes[0]))
 
     return Layer(forward, backward)
 

@@ -102,11 +102,13 @@ class Mode:
     """Whether the layers that care are training.
 
     `measuring` is what a batch counts, outside of training, in what batch norms take for the mean
-    and variance of all; 0 is not at all.
+    and variance of all; 0 is not at all. `folds` is into how many equal parts a batch of images is
+    cut that lie side by side, as those of so many trials would; norms know nothing of it.
     """
 
     is_training: bool = True
     measuring: float = 0.0
+    folds: int = 1
 
 
 class Means(NamedTuple):

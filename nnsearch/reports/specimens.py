@@ -66,7 +66,7 @@ def scores(predictions: Pixels, targets: NDArray[np.integer], labels: Sequence[s
     write(drawn, [Words("Scores", _MARGIN, high + 80, "left")], size=TITLE, bold=True)
     counts = [int((targets == place).sum()) for place in range(len(labels))]
     parts = [f"{count} {label}" for count, label in zip(counts, labels, strict=True)]
-    told = "; ".join([*parts, "above the dashed line a row is called the second"])
+    told = "; ".join([*parts, f"right of the dashed line a row is called {labels[1]}"])
     write(drawn, [Words(told.replace("-", MINUS), _MARGIN, high + 66, "left")], size=SMALL)
     edges = np.linspace(0, 1, _NUM_BINS + 1)
     found = [

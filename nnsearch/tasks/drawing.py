@@ -156,5 +156,7 @@ def show(model: nn.Module, inputs: Tensor, targets: Array) -> dict[str, Array]:
     for number in range(min(num_epochs.bit_length(), NUM_PAGES)):
         shown[f"epoch {1 << number}"] = pages[number].reshape(shape)
     drawn = model.pictures_of(model(inputs[: 4 * PER_PAGE])).numpy()
-    shown[f"epoch {num_epochs}, kept"] = drawn.reshape(shape)
+    # The model draws a picture of each class in turn, if it knows any.
+    in_turn = ", classes in turn" if getattr(model.decode[0], "num_classes", 0) else ""
+    shown[f"epoch {num_epochs}, kept{in_turn}"] = drawn.reshape(shape)
     return shown

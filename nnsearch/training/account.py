@@ -25,7 +25,7 @@ from nnsearch.training.evaluate import save_predictions
 from nnsearch.training.fit import Kept
 from nnsearch.training.jobfile import recorded
 from nnsearch.training.material import Material
-from nnsearch.training.stopping import leave_if_wanted
+from nnsearch.training.stopping import is_wanted, leave
 
 POLL_SECONDS = 0.002
 VERDICT_SECONDS = 600.0
@@ -122,7 +122,8 @@ def await_verdicts(folder: JobFolder, numbers: set[int], epoch: int) -> set[int]
         found = _verdicts(folder.verdicts, epoch)
         if numbers <= found.keys():
             return {number for number in numbers if not found[number]}
-        leave_if_wanted()  # nobody judges any more
+        if is_wanted():  # nobody judges any more
+            leave()
         time.sleep(POLL_SECONDS)
     raise TimeoutError(f"no verdict on trials {sorted(numbers)} after epoch {epoch}")
 

@@ -13,7 +13,7 @@ from nnsearch.training.account import Account, await_verdicts, barred, finish, o
 from nnsearch.training.evaluate import show
 from nnsearch.training.fit import NonFiniteLossError, Pupil, fit, prepare
 from nnsearch.training.material import MaterialOf
-from nnsearch.training.stopping import is_wanted, leave_if_wanted
+from nnsearch.training.stopping import is_wanted, leave
 
 
 def train_alone(trial: TrialSpec, material_of: MaterialOf, account: Account) -> None:
@@ -61,10 +61,12 @@ def _train(trial: TrialSpec, material_of: MaterialOf, account: Account) -> Endin
             value = step.event.metrics[account.objective.key]
             return Pruned(number, time.time(), epoch, value, time.monotonic() - began)
         # After the verdict: what goes on from here does not ask for it again.
-        if time.monotonic() - saved >= pupil.recipe.checkpoint_seconds or is_wanted():
+        is_last = is_wanted()  # asked once: the signal may come while this is read
+        if is_last or time.monotonic() - saved >= pupil.recipe.checkpoint_seconds:
             checkpoint.save(kept_at, step.snapshot())
             saved = time.monotonic()
-        leave_if_wanted()
+        if is_last:
+            leave()
 
 
 def _begins(trial: TrialSpec, pupil: Pupil, epoch: int) -> Started:

@@ -286,8 +286,8 @@ def improves(
 
 
 def valid_metrics(metrics: dict[str, float]) -> dict[str, float]:
-    """The task's metrics under their names in events."""
-    return {f"valid/{name}": value for name, value in metrics.items()}
+    """The task's metrics under their names in events, as plain numbers, which checkpoints hold."""
+    return {f"valid/{name}": float(value) for name, value in metrics.items()}
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

@@ -17,6 +17,9 @@ from nnsearch.training.recipe import ALONE
 # measurements. More than two CNNs gain little more, and would keep other workers waiting.
 MOST = {"linear": 16, "mlp": 16, "cnn": 2}
 
+# Models whose last bits depend on how many train together: convolutions are computed otherwise.
+COMPANY_COUNTS = frozenset({"cnn"})
+
 # Models that are drawn in rows of one shape. CNNs go together where they happen to be of one: their
 # trials are few, and more shapes tried are worth more than the tenth that company saves.
 DRAWN_ALIKE = frozenset({"linear", "mlp"})

@@ -115,6 +115,13 @@ class Group:
         """Whether the network wants images rather than rows."""
         return not isinstance(next(iter(self.template.children())), nn.Flatten)
 
+    @property
+    def has_image_norms(self) -> bool:
+        """Whether some layer needs all images of a trial's batch at once, or their own channels."""
+        return any(
+            isinstance(each, nn.BatchNorm2d | nn.GroupNorm) for each in self.template.modules()
+        )
+
     def keep(self, indices: Sequence[int]) -> "Group":
         """The group of some of the members only."""
         chosen = list(indices)

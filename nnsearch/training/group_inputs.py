@@ -34,16 +34,21 @@ def gathered(
 
 
 def gather(group: Group, chosen_SKB: Tensor) -> Sequence[Tensor]:
-    """The inputs of S batches: rows [K, B, F], or images [B, K * C, H, W], channels last."""
+    """The inputs of S batches: rows [K, B, F], or images [B, K * C, H, W], channels last.
+
+    Images may be folded: the parts of each trial's batch then lie side by side, and B is smaller.
+    """
     num_steps, num_trials, size = chosen_SKB.shape
     train = group.material.train
     if not group.takes_images:
         # Flattened after the choice: images with the channels last would be copied as a whole.
         picked = train.index_select(0, chosen_SKB.flatten())
         return picked.reshape(num_steps, num_trials, size, -1).unbind()
+    folds = _fold(group, size)
+    parts = chosen_SKB.reshape(num_steps, num_trials * folds, -1).transpose(1, 2)
     # [N, H, W, C] is how images with the channels last lie in memory.
-    lying = train.permute(0, 2, 3, 1).index_select(0, chosen_SKB.transpose(1, 2).flatten())
-    by_trial = lying.unflatten(0, (num_steps, size, num_trials)).permute(0, 1, 3, 4, 2, 5)
+    lying = train.permute(0, 2, 3, 1).index_select(0, parts.flatten())
+    by_trial = lying.unflatten(0, parts.shape).permute(0, 1, 3, 4, 2, 5)
     return [channels_last(each.flatten(3).permute(0, 3, 1, 2)) for each in by_trial]
 
 
@@ -53,4 +58,17 @@ def spread(group: Group, valid: Tensor) -> Tensor:
     if not group.takes_images:
         flat = valid.flatten(1)
         return flat.expand(num_trials, *flat.shape)
-    return channels_last(valid.repeat(1, num_trials, 1, 1))
+    folds = _fold(group, len(valid))
+    parts = valid.unflatten(0, (folds, -1)).transpose(0, 1).flatten(1, 2)
+    return channels_last(parts.repeat(1, num_trials, 1, 1))
+
+
+def _fold(group: Group, size: int) -> int:
+    """Into how many parts images go from here on.
+
+    A lone trial's go into two: on a CPU grouped convolutions of two halves take less time than one
+    convolution of few channels, and so does pooling.
+    """
+    is_alone = len(group.members) == 1 and group.material.train.is_cpu
+    group.mode.folds = 2 if is_alone and size % 2 == 0 and not group.has_image_norms else 1
+    return group.mode.folds

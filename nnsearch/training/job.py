@@ -68,8 +68,8 @@ def _train(job: Job, account: Account) -> None:
     ended = account.ended()
     left = [trial for trial in job.trials if trial.number not in ended]
     supply = partial(material_of, job=job)
-    together = [trial for trial in left if can_fuse(trial)]
-    if together:
+    together = [trial for trial in job.trials if can_fuse(trial)]
+    if any(trial in left for trial in together):
         train_together(together, supply, account)
     for trial in left:
         if not can_fuse(trial):

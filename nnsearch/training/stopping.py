@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 CODE = 128 + signal.SIGTERM
 
@@ -32,7 +33,6 @@ def is_wanted() -> bool:
     return _told.is_set()
 
 
-def leave_if_wanted() -> None:
-    """End the job, and with it the process that it runs in, if that is wanted."""
-    if is_wanted():
-        raise SystemExit(CODE)
+def leave() -> NoReturn:
+    """End the job, and with it the process that it runs in."""
+    raise SystemExit(CODE)

@@ -2,8 +2,9 @@
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from nnsearch.events import Ending, Epoch, Failed, Pruned
 from nnsearch.models.stacked_layer import NotStackableError
@@ -13,40 +14,72 @@ from nnsearch.training import checkpoint
 from nnsearch.training.account import Account, await_verdicts, barred, finish, one_line, record
 from nnsearch.training.alone import started, train_alone
 from nnsearch.training.fit_many import Round, fit_many
+from nnsearch.training.fuse import COMPANY_COUNTS
 from nnsearch.training.group import Group, Member, make_group
+from nnsearch.training.jobfile import recorded
 from nnsearch.training.material import MaterialOf
-from nnsearch.training.stopping import is_wanted, leave_if_wanted
+from nnsearch.training.stopping import is_wanted, leave
 
 
 @dataclass(slots=True)
 class _Lesson:
-    """A group under way: its members by number, and the seconds that each has cost so far."""
+    """A group under way: its members by number, and the seconds that each has cost so far.
+
+    Of `companions` nothing is recorded: they ended before.
+    """
 
     account: Account
     members: dict[int, Member]
     seconds: dict[int, float]
+    companions: Collection[int]
     saved: float = field(default_factory=time.monotonic)
 
 
 def train_together(trials: Sequence[TrialSpec], material_of: MaterialOf, account: Account) -> None:
-    """Train the trials as one program and record each ending.
+    """Train those of the trials that have not ended as one program, and record each ending.
 
     Trials that have no stacked form or differ in shape are trained alone.
     """
+    ended = account.ended()
+    left = [trial for trial in trials if trial.number not in ended]
+    past = checkpoint.load(account.folder.checkpoint)
+    companions = _companions(trials, ended, past, account)
     try:
-        _train(make_group(trials, material_of, account.code), account)
+        group = make_group([*left, *companions], material_of, account.code)
+        _train(group, account, past, {each.number for each in companions})
     except NotStackableError:
-        for trial in trials:
+        for trial in left:
             train_alone(trial, material_of, account)
     except Exception as error:
         if is_of_the_disk(error):
             raise  # no trial's fault: the study stops until there is room
-        if len(trials) == 1:
+        if len(left) == 1 and not companions:
             details = traceback.format_exc()
-            record(account, Failed(trials[0].number, time.time(), one_line(error), details))
+            record(account, Failed(left[0].number, time.time(), one_line(error), details))
         else:
-            _train_apart(trials, material_of, account)
+            _train_apart(left, material_of, account)
     checkpoint.remove(account.folder.checkpoint)
+
+
+def _companions(
+    trials: Sequence[TrialSpec],
+    ended: Collection[int],
+    past: dict[str, Any] | None,
+    account: Account,
+) -> list[TrialSpec]:
+    """Trials that ended after the last checkpoint, and train again beside those that have not.
+
+    Where the bits of a trial depend on its company, it gets the company that it had.
+    """
+    epoch = 0 if past is None else past["epoch"]
+    counting = {each.number for each in trials if each.model.name in COMPANY_COUNTS} & {*ended}
+    told = recorded(account.folder) if counting else ()
+    later = {
+        each.trial
+        for each in told
+        if (isinstance(each, Epoch) and each.epoch > epoch) or isinstance(each, Failed)
+    }
+    return [each for each in trials if each.number in counting & later]
 
 
 def _train_apart(trials: Sequence[TrialSpec], material_of: MaterialOf, account: Account) -> None:
@@ -62,16 +95,20 @@ def _train_apart(trials: Sequence[TrialSpec], material_of: MaterialOf, account: 
             train_together([trial], material_of, account)
 
 
-def _train(group: Group, account: Account) -> None:
+def _train(
+    group: Group, account: Account, past: dict[str, Any] | None, companions: Collection[int]
+) -> None:
     members = {member.number: member for member in group.members}
-    lesson = _Lesson(account, members, dict.fromkeys(members, 0.0))
-    past = checkpoint.load(account.folder.checkpoint)
+    lesson = _Lesson(account, members, dict.fromkeys(members, 0.0), companions)
     first = 1 if past is None else past["epoch"] + 1
     count = sum(each.numel() for each in group.template.parameters())
     device = group.weights.values.device
     record(
         account,
-        *(started(members[n].trial, first, device, count) for n in sorted(members)),
+        *(
+            started(members[number].trial, first, device, count)
+            for number in sorted(members.keys() - companions)
+        ),
     )
     ended = [ending for n in sorted(members) if (ending := barred(account, n, count))]
     if ended:
@@ -92,7 +129,8 @@ def _take(lesson: _Lesson, taken: Round) -> set[int]:
     for event in taken.events:
         lesson.seconds[event.trial] += event.seconds
     failed = [Failed(number, time.time(), error) for number, error in taken.failed.items()]
-    record(account, *taken.events, *failed)
+    told: list[Epoch | Failed] = [*taken.events, *failed]
+    record(account, *(each for each in told if each.trial not in lesson.companions))
     pruned = _pruned(lesson, taken.events)
     endings: list[Ending] = [
         Pruned(
@@ -103,16 +141,18 @@ def _take(lesson: _Lesson, taken: Round) -> set[int]:
             lesson.seconds[event.trial],
         )
         for event in taken.events
-        if event.trial in pruned
+        if event.trial in pruned - {*lesson.companions}
     ]
     for number, kept in taken.finished.items():
-        if number not in pruned:
+        if number not in pruned | {*lesson.companions}:
             material, seconds = lesson.members[number].material, lesson.seconds[number]
             endings.append(finish(account, number, kept, material, seconds=seconds))
     if endings:
         record(account, *endings)
-    _save_if_due(lesson, taken)
-    leave_if_wanted()
+    is_last = is_wanted()  # asked once: the signal may come while this is read
+    _save_if_due(lesson, taken, is_last=is_last)
+    if is_last:
+        leave()
     return pruned
 
 
@@ -124,9 +164,9 @@ def _pruned(lesson: _Lesson, events: Sequence[Epoch]) -> set[int]:
     return await_verdicts(lesson.account.folder, asked, epoch) if asked else set()
 
 
-def _save_if_due(lesson: _Lesson, taken: Round) -> None:
+def _save_if_due(lesson: _Lesson, taken: Round, *, is_last: bool) -> None:
     due = min(member.recipe.checkpoint_seconds for member in lesson.members.values())
-    is_due = is_wanted() or time.monotonic() - lesson.saved >= due
+    is_due = is_last or time.monotonic() - lesson.saved >= due
     if taken.events and is_due:
         checkpoint.save(lesson.account.folder.checkpoint, taken.snapshot())
         lesson.saved = time.monotonic()
