@@ -1,5 +1,7 @@
 """Optuna's store as a projection of the records, whatever breaks it off."""
 
+import fcntl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from finished import copied, finished
 
 from nnsearch.commands.opening import open_study
+from nnsearch.search.journal import LOCK_SECONDS
 from nnsearch.search.storage import Place, projection
 from nnsearch.study.folder import Home
 from nnsearch.study.load import load_study
@@ -42,3 +45,15 @@ def test_a_signal_that_comes_when_a_trial_was_just_added_does_not_add_it_twice(
     with projection(study, opened.objective, place) as project:
         project.check(opened.ledger)
         assert project.uids == [each.uid for _, each in sorted(opened.ledger.specs.items())]
+
+
+def test_a_journal_that_is_held_at_the_end_is_waited_for(whole: Path, own_folder: Path) -> None:
+    home = Home(copied(whole, own_folder))
+    study = load_study(whole / "flowers.toml", allow_code=True)
+    opened = open_study(study, home.study("flowers"))
+    place = Place("", home.optuna_journal, pytest.fail)
+    with home.optuna_journal.open("ab") as held, projection(study, opened.objective, place):
+        fcntl.flock(held, fcntl.LOCK_EX)
+        let_go = threading.Timer(3 * LOCK_SECONDS, fcntl.flock, (held, fcntl.LOCK_UN))
+        let_go.start()
+    assert let_go.finished.is_set(), "left without having read the journal again"

@@ -142,7 +142,7 @@ class Projection:
         """
         _patiently(self._add, self.place)
         if not self.place.url:
-            _read_again(self.study.name, self.place, self.uids)
+            _patiently(lambda: _read_again(self.study.name, self.place, self.uids), self.place)
 
     def _add(self) -> None:
         if len(self.uids) not in self.ledger.endings:
