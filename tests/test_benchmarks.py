@@ -142,6 +142,37 @@ def test_matmul_gives_the_fraction_reached(tmp_path: Path) -> None:
     assert told["reached"]["tight"] == pytest.approx(0.5 / rate, abs=0.001)
 
 
+# The script with the packages hidden that it says it does not need.
+HIDDEN = """
+import runpy, sys
+from importlib.machinery import PathFinder
+
+NAMES = {"optuna", "mlflow", "sklearn", "scipy", "pandas", "pydantic", "pyarrow", "sqlalchemy"}
+
+class Without:
+    def find_spec(self, name, *rest):
+        return None if name.partition(".")[0] in NAMES else PathFinder.find_spec(name, *rest)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without()
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_fused_needs_neither_optuna_nor_mlflow() -> None:
+    options = ["--sizes", "1,2", "--epochs", "1", "--rounds", "1", "--shapes", "1"]
+    script_path = str(BENCHMARKS / "fused.py")
+    line = [sys.executable, "-c", HIDDEN, script_path, *options, "--optimizers", "adam"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [each.split(" | ") for each in done.stdout.splitlines() if each.startswith("| ")]
+    assert [row[0] for row in rows] == ["| model", "| mlp", "| cnn"]
+    for row in rows[1:]:
+        shares = [float(cell.partition("(")[2].partition("%")[0]) for cell in row[3:]]
+        assert len(shares) == 3
+        assert all(0 < share < 100 for share in shares), "of what a product reaches"
+
+
 @pytest.mark.slow
 def test_nnsearch_and_the_tight_loop_side_by_side(tmp_path: Path) -> None:
     record = tmp_path / "record.json"

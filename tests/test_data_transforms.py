@@ -13,7 +13,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from nnsearch.data.bundled import breast_cancer, digits
 from nnsearch.data.examples import Array, Examples
-from nnsearch.data.transforms import default_transform, image, table
+from nnsearch.data.transforms import TableTransform, default_transform, image, table
 from nnsearch.errors import DataError
 from nnsearch.signature import Column, Signature
 
@@ -91,11 +91,27 @@ def test_features_of_a_mixed_table() -> None:
 
 def test_unseen_category_and_unseen_hole() -> None:
     module = table(mixed(), scale="none")
-    row = np.array([[np.nan, 1.0, 3.0, 4.0, 1.0]])
+    row = np.array([[np.nan, 1.0, 3.0, 4.0, 2.0]])
     features = applied(module, row)
     assert np.isfinite(features).all()
     assert features[0, 3:7].tolist() == [0, 0, 0, 0]
-    assert features[0, 9] == 1
+    # Every colour of train is one of the four, so that no weight of "other" has learned anything.
+    assert features[0, 9] == 0
+    assert features[0, 7:9].tolist() == [0, 0]
+    assert features[0, 10] == 1, "kinds are missing in train at times"
+
+
+def test_a_category_that_is_constant_in_train_has_no_feature() -> None:
+    columns = tuple(Column(name, "categorical", ("x", "y")) for name in ("same", "other"))
+    train = Examples(
+        np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 1.0]]),
+        np.arange(3),
+        Signature("table", (2,), "float64", "y", columns),
+    )
+    module = table(train)
+    assert isinstance(module, TableTransform)
+    assert module.places == ((0, 1, 2),)
+    assert applied(module, np.array([[1.0, 1.0]])).tolist() == [[0, 1, 0]]
 
 
 def test_small_differences_of_large_numbers_survive() -> None:

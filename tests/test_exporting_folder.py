@@ -342,6 +342,12 @@ def test_a_bad_table_is_refused_in_words(
         load_predictor(classes.folder).predict_file(path)
 
 
+def test_a_parquet_file_is_to_be_written_as_csv(classes: Export, tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1\xf3")
+    with pytest.raises(DataError, match="Write the table as CSV"):
+        load_predictor(classes.folder).predict_file(tmp_path / "rows.parquet")
+
+
 def test_a_table_of_another_delimiter_with_a_byte_order_mark_is_read(
     classes: Export, tmp_path: Path
 ) -> None:

@@ -156,7 +156,7 @@ def test_one_worker_and_two_give_the_same_table(place: Path, first: dict[str, An
     assert table(place, "single") == table(place, "whole")
 
 
-def test_more_trials_continue_the_study(place: Path) -> None:
+def test_more_trials_continue_the_study(place: Path, first: dict[str, Any]) -> None:
     finish(place, "more", "--trials", "8")
     finish(place, "more", "--trials", "14", "--reopen-test")  # another trial may be the best
     assert table(place, "more") == table(place, "whole")

@@ -31,11 +31,11 @@ def test_it_shows_the_truth_beside_three_forecasts_and_the_worst_row() -> None:
     predictions[7] += 50.0
     drawn = svg(forecasts(predictions, TARGETS)).decode()
     for name in ("truth", "forecast", "season before", "last value", "the largest error"):
-        assert f">{name}</text>" in drawn or f": {name}</text>" in drawn
-    assert "six of 40 rows" in drawn
+        assert f">{name}</text>" in drawn
+    assert "six of 40 from" in drawn
     # Two of three panels in a row have a scale that reaches no further than the data.
     assert re.search(r">(40|50)</text>", drawn)
-    assert drawn.count(PALETTE[1]) >= 8  # six rows, their mean, and the legend
+    assert drawn.count(PALETTE[1]) == 9  # six rows, their mean, all in order, and the legend
 
 
 def test_a_single_row_of_one_step_and_numbers_all_alike_do_no_harm() -> None:

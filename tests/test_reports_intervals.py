@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nnsearch.reports.intervals import metric_intervals
-from nnsearch.reports.statistics import bootstrap_intervals, share_interval
+from nnsearch.reports.intervals import MOST_CORRECTED, metric_intervals
+from nnsearch.reports.statistics import Method, Metrics, draw, share_interval
 from nnsearch.tasks.metrics import class_metrics, number_metrics
 
 Array = npt.NDArray[np.generic]
@@ -45,7 +45,7 @@ def test_classes_have_the_intervals_of_the_plain_bootstrap(
 ) -> None:
     predictions, targets = classes(num_rows, num_classes, seed=num_rows, digits=digits)
     found = metric_intervals(class_metrics, predictions, targets, seed=3)
-    wanted = bootstrap_intervals(plain, predictions, targets, seed=3)
+    wanted = draw(plain, predictions, targets, seed=3, method="bca").intervals()
     for metric, ends in wanted.items():
         if metric != "accuracy" and ends[0] < ends[1] - 1e-9:
             assert found.ends[metric] == pytest.approx(ends, rel=1e-6, abs=1e-9), metric
@@ -71,19 +71,69 @@ def test_every_metric_lies_in_its_interval_which_is_the_same_again(
     assert metric_intervals(metrics, *arrays, seed=1).ends != found.ends
 
 
-def test_95_percent_intervals_hold_the_truth_about_as_often() -> None:
-    truth = 0.5  # the error's standard deviation is the rmse of all rows that there could be
+def rmse(predictions: Array, targets: Array) -> dict[str, float]:
+    errors = np.subtract(predictions[:, 0], targets)
+    return {"": float(errors @ errors / len(errors)) ** 0.5}
 
-    def rmse(predictions: Array, targets: Array) -> dict[str, float]:
-        errors = np.subtract(predictions[:, 0], targets)
-        return {"rmse": float(errors @ errors / len(errors)) ** 0.5}
 
-    found = [metric_intervals(rmse, *numbers(60, seed), seed=seed) for seed in range(200)]
-    ends = [each.ends["rmse"] for each in found]
-    held = np.mean([low < truth < high for low, high in ends])
-    assert 0.88 <= held <= 0.99
-    widths = [high - low for low, high in ends]
-    assert np.mean(widths) < 0.25
+def mean(predictions: Array, _: Array) -> dict[str, float]:
+    return {"": float(predictions.sum() / len(predictions))}
+
+
+def ece(predictions: Array, targets: Array) -> dict[str, float]:
+    gaps = np.bincount(predictions[:, 1].astype(np.int64), np.subtract(predictions[:, 0], targets))
+    return {"": float(np.abs(gaps).sum() / len(targets))}
+
+
+def distance(predictions: Array, _: Array) -> dict[str, float]:
+    """Of the means, squared: chance alone makes it larger the fewer rows there are."""
+    means = predictions.sum(axis=0) / len(predictions)
+    return {"": float(means @ means)}
+
+
+def long_tailed(num_rows: int, seed: int) -> tuple[Array, Array]:
+    costs = np.random.default_rng(seed).exponential(size=num_rows)
+    return costs, costs
+
+
+def honest(num_rows: int, seed: int) -> tuple[Array, Array]:
+    """Probabilities that are true, with their bins: of many rows their calibration error is 0."""
+    generator = np.random.default_rng(seed)
+    chances = generator.random(num_rows)
+    is_there = (generator.random(num_rows) < chances).astype(np.float64)
+    return np.column_stack([chances, np.floor(chances * 15)]), is_there
+
+
+def clouds(num_rows: int, seed: int) -> tuple[Array, Array]:
+    points = np.random.default_rng(seed).normal(0.4, 1, (num_rows, 5))
+    return points, points
+
+
+@pytest.mark.parametrize(
+    ("metrics", "make", "num_rows", "least"),
+    [
+        (rmse, numbers, 20, 0.85),
+        (mean, long_tailed, 60, 0.88),
+        (ece, honest, 60, 0.9),
+        (ece, honest, 300, 0.9),
+        (distance, clouds, 40, 0.9),
+    ],
+)
+def test_95_percent_intervals_hold_the_truth_about_as_often(
+    metrics: Metrics,
+    make: Callable[[int, int], tuple[Array, Array]],
+    num_rows: int,
+    least: float,
+) -> None:
+    """The truth is the metric's mean over other rows, as many: their number is a part of it."""
+    method: Method = "bca" if num_rows <= MOST_CORRECTED else "percentile"
+    truth = np.mean([metrics(*make(num_rows, 10_000 + seed))[""] for seed in range(600)])
+    ends = [
+        draw(metrics, *make(num_rows, seed), seed=seed, num_resamples=250, method=method)
+        for seed in range(150)
+    ]
+    held = [low <= truth <= high for low, high in (each.intervals()[""] for each in ends)]
+    assert least <= np.mean(held) <= 0.995
 
 
 def test_without_a_fault_there_is_nothing_to_draw_and_only_the_exact_interval_stays() -> None:
@@ -136,7 +186,7 @@ def test_a_share_of_rows_by_any_task_is_exact_and_another_accuracy_is_not() -> N
     other = metric_intervals(weighted, predictions, targets, seed=0)
     assert (
         other.ends["accuracy"]
-        == bootstrap_intervals(weighted, predictions, targets, seed=0)["accuracy"]
+        == draw(weighted, predictions, targets, seed=0, method="bca").intervals()["accuracy"]
     )
 
 
@@ -187,7 +237,7 @@ def test_groups_are_told_and_few_of_them_are_warned_of() -> None:
     predictions, targets, groups = grouped(1, num_groups=8)
     few = metric_intervals(class_metrics, predictions, targets, seed=0, groups=groups)
     assert few.notes[0].endswith("8 in all; from so few they are too narrow")
-    wanted = bootstrap_intervals(plain, predictions, targets, seed=0, groups=groups)
+    wanted = draw(plain, predictions, targets, seed=0, groups=groups, method="bca").intervals()
     assert few.ends["log_loss"] == pytest.approx(wanted["log_loss"], rel=1e-6)
     assert few.ends["accuracy"] == pytest.approx(wanted["accuracy"], rel=1e-6)
 

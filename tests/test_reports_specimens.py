@@ -31,6 +31,16 @@ def test_each_name_has_its_line_and_its_scale() -> None:
     assert b">Some</text>" in drawn
 
 
+def test_bytes_are_shown_as_they_are_and_a_note_below_the_title() -> None:
+    faint = np.full((1, 2, 2), 100, np.uint8)
+    faint[0, 0, 0] = 90
+    drawn = svg(specimens({"note": np.array("of one scale"), "faint": faint}, "Some"))
+    (tile,) = images(drawn)
+    assert tile.tolist() == [[90, 100], [100, 100]]
+    assert b">of one scale</text>" in drawn
+    assert b">note</text>" not in drawn
+
+
 def test_many_go_on_in_the_next_line_and_equal_or_lost_numbers_do_no_harm() -> None:
     drawn = svg(specimens({"many": np.full((PER_LINE + 1, 4, 4), np.nan)}, "Many"))
     assert len(images(drawn)) == PER_LINE + 1

@@ -1,5 +1,6 @@
 """Intervals and tests, against scipy's own and against what they promise."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nnsearch.reports.statistics import (
+    Interval,
     Method,
     best_so_far,
-    bootstrap_interval,
-    bootstrap_intervals,
+    draw,
     holm,
     mcnemar,
     paired_difference,
@@ -27,6 +28,12 @@ def accuracy(predictions: Array, targets: Array) -> float:
 
 def mean_of(predictions: Array, _: Array) -> float:
     return float(predictions.mean())
+
+
+def bootstrap_interval(
+    metric: Callable[[Array, Array], float], *arrays: Array, confidence: float = 0.95, **how: Any
+) -> Interval:
+    return draw(lambda *rows: {"": metric(*rows)}, *arrays, **how).intervals(confidence)[""]
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 10), (10, 10), (1, 1), (281, 288), (7, 2000)])
@@ -125,7 +132,7 @@ def test_several_metrics_share_the_draws() -> None:
         right = accuracy(predicted, true)
         return {"accuracy": right, "error": 1 - right, "nothing": float("nan")}
 
-    found = bootstrap_intervals(both, predictions, targets, seed=4)
+    found = draw(both, predictions, targets, seed=4).intervals()
     low, high = found["accuracy"]
     assert 0 < low < accuracy(predictions, targets) < high < 1
     assert found["error"] == pytest.approx((1 - high, 1 - low))
@@ -205,7 +212,7 @@ def test_an_interval_that_repeats_bias_is_moved_over_its_value() -> None:
     def distinct(drawn: Array, _: Array) -> dict[str, float]:
         return {"distinct": float(len(np.unique(drawn))), "mean": float(drawn.mean())}
 
-    found = bootstrap_intervals(distinct, rows, rows, seed=0)
+    found = draw(distinct, rows, rows, seed=0).intervals()
     low, high = found["distinct"]
     assert low < 300 < high
     assert 10 < high - low < 50  # of the draws: their number has a deviation of about 5.4

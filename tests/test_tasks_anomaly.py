@@ -83,6 +83,20 @@ def test_an_anomaly_has_no_part_in_the_loss() -> None:
     assert task.losses(outputs, task.encode(np.array([0, 1]))).tolist() == [4.0, 0.0]
 
 
+def test_a_faint_copy_is_shown_as_faint_as_it_is() -> None:
+    images = torch.linspace(0, 1, 6 * 4).reshape(6, 1, 2, 2)
+    model = Unexplained(Halved(), "squared", "best_f1", 0.95)
+    look = anomaly(np.zeros(2, np.int64)).show
+    assert look is not None
+    shown = look(model, images, np.array([0, 1, 0, 0, 1, 0]))
+    assert list(shown) == [
+        "note", "normal", "normal, given back", "anomaly", "anomaly, given back"
+    ]  # fmt: skip
+    assert int(shown["normal"].max()) == 255
+    assert int(shown["normal, given back"].max()) == 128
+    assert look(model, images[:, :, 0, 0], np.zeros(6)) == {}
+
+
 def test_a_verdict_turns_at_the_threshold() -> None:
     outputs = torch.tensor([[2.0, 0.0, 4.0], [4.0, 0.0, 4.0], [12.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
     odd = Verdict()(outputs)

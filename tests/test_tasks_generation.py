@@ -17,12 +17,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from nnsearch import load_predictor
 from nnsearch.data.bundled import digits, iris
 from nnsearch.data.targets import with_pictures
-from nnsearch.errors import DataError
+from nnsearch.errors import DataError, UsageError
 from nnsearch.exporting.onnx import onnx
 from nnsearch.exporting.parity import parity
 from nnsearch.exporting.predictor import Predictor
 from nnsearch.study.spec import Component, Objective
 from nnsearch.tasks.generation import classifier, frechet, generation
+from nnsearch.testing import check_study
 from nnsearch.training.evaluate import show
 from nnsearch.training.fit import fit
 
@@ -113,6 +114,8 @@ def test_a_model_learns_to_draw_shows_it_and_is_exported(room: Classroom, tmp_pa
     shown = show(pupil.model, pupil.material)
     assert {"real", "epoch 1", "epoch 2", "epoch 4", "epoch 8"} <= shown.keys()
     assert shown["epoch 4"].shape == (16, 1, 8, 8)
+    # All on the scale of the data, 0 to 16, whatever each of them reaches.
+    assert set(np.unique(shown["real"])) <= {round(255 * each / 16) for each in range(17)}
     assert not np.array_equal(shown["epoch 1"], shown["epoch 8"])
     predictor = Predictor(pupil.material.transforms, pupil.model, pupil.material.task.decode)
     raw = np.zeros((40, 1, 8, 8), np.uint8)
@@ -250,3 +253,27 @@ def test_who_knows_the_classes_draws_better(tmp_path: Path) -> None:
             for seed in range(3)
         ]
     assert np.median(distances["true"]) < np.median(distances["false"])
+
+
+def test_channels_that_the_images_do_not_have_are_told(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 255, (60, 2, 6, 6)).astype(np.uint8)
+    np.savez(tmp_path / "colours.npz", x=pixels, y=np.arange(60) % 2)
+
+    def first_step(task: str) -> None:
+        """What a trial on images of two channels, of a task with these options, raises."""
+        path = tmp_path / "study.toml"
+        path.write_text(
+            "[data]\nsource = 'npz'\nsplit = { train = 0.6, valid = 0.2, test = 0.2 }\n"
+            "[data.npz]\npath = 'colours.npz'\n"
+            f"[task]\nname = 'generation'\n{task}\n[model]\nname = 'vae'\nwidth = 8\n"
+            "[search]\ntrials = 1\n"
+        )
+        check_study(path)
+
+    with pytest.raises(UsageError, match="1 channels, not 2") as raised:
+        first_step("")
+    assert raised.value.hint == "Set channels = 2 in [task]."
+    with pytest.raises(DataError, match="have no 5 channels"):
+        first_step("channels = 5")
+    first_step("channels = 2")

@@ -101,11 +101,13 @@ def test_masks_are_learned_shown_and_exported(room: Classroom, tmp_path: Path) -
     assert trivial.metrics["valid/iou"] < 0.6
     shown = show(pupil.model, pupil.material)
     assert {name: each.shape[-2:] for name, each in shown.items()} == {
+        "note": (),
         "image": (10, 10),
         "mask": (10, 10),
         "predicted": (10, 10),
         "wrong pixels": (10, 10),
     }
+    assert str(shown["note"]) == "validation rows; orange is class 1"
     assert (shown["mask"] == shown["predicted"]).mean() > 0.9
     predictor = Predictor(pupil.material.transforms, pupil.model, pupil.material.task.decode)
     raw = np.random.default_rng(0).normal(size=(20, 1, 10, 10)).astype(np.float32)

@@ -26,7 +26,7 @@ def assert_complete(folder: Path) -> None:
 
 def test_a_local_store_is_written_directly(tmp_path: Path, contents: dict[str, Content]) -> None:
     folder = tmp_path / "with space"
-    uploaded: list[str] = []
+    uploaded: list[Path] = []
     for _ in range(2):
         write_artifacts(folder.as_uri(), contents, upload=uploaded.append)
         assert_complete(folder)
@@ -36,7 +36,7 @@ def test_a_local_store_is_written_directly(tmp_path: Path, contents: dict[str, C
 def test_any_other_store_is_handed_one_folder(contents: dict[str, Content]) -> None:
     uploaded: list[Path] = []
 
-    def upload(folder: str) -> None:
+    def upload(folder: Path) -> None:
         assert_complete(Path(folder))
         uploaded.append(Path(folder))
 
@@ -51,7 +51,7 @@ def test_a_file_that_was_uploaded_whole_is_not_uploaded_again(
 ) -> None:
     sent: set[str] = set()
 
-    def upload(folder: str) -> None:
+    def upload(folder: Path) -> None:
         sent.update(each.name for each in Path(folder).rglob("*") if each.is_file())
         manifest = json.loads((Path(folder) / "manifest.json").read_text())
         assert manifest["weights.pt"]["size"] == 7

@@ -1,5 +1,6 @@
 """A writer that is killed outright leaves a store that the same events complete."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,16 +31,16 @@ __all__ = ["home"]  # a fixture
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from mlflow import MlflowClient
 sys.path.insert(0, {tests!r})
-from nnsearch.tracking import runs, values
+from nnsearch.tracking.client import Client
+from nnsearch.tracking.tables import Tables
 from test_tracking_mlflow import listening
 from nnsearch.events import from_line
 from nnsearch.study.folder import Home
 
 method, calls = sys.argv[2], int(sys.argv[3])
-owner = next(each for each in (runs, values, MlflowClient) if hasattr(each, method))
-real = getattr(owner, method)
+backend = Tables if os.environ.get("HOME") else Client
+real = getattr(backend, method)
 
 def dying(*args, **kwargs):
     global calls
@@ -48,7 +49,7 @@ def dying(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args, **kwargs)
 
-setattr(owner, method, dying)
+setattr(backend, method, dying)
 with listening(Home(Path(sys.argv[1])), flush_seconds=0.0) as listener:
     for line in sys.stdin:
         listener(from_line(line))
@@ -63,19 +64,21 @@ with listening(Home(Path(sys.argv[1])), flush_seconds=0.0) as listener:
         pytest.param(*("create_run", 0), marks=pytest.mark.slow),  # before the study's run
         ("create_run", 1),  # before a trial's
         pytest.param(
-            *("log_inputs", 0), marks=pytest.mark.slow
+            *("log_dataset", 0), marks=pytest.mark.slow
         ),  # the study's run is there, its data is not
-        ("write_values", 2),  # in mid-trial
-        ("write_values", 4),  # artifacts are there, the last values are not
+        ("write", 2),  # in mid-trial
+        ("write", 4),  # artifacts are there, the last values are not
         ("end_run", 0),  # the last values are there, the run is RUNNING
         pytest.param(
             *("end_run", 4), marks=pytest.mark.slow
         ),  # all trials are done, the study's run is RUNNING
     ],
 )
+@pytest.mark.parametrize("backend", ["Tables", pytest.param("Client", marks=pytest.mark.slow)])
 def test_killed_at_any_call_and_fed_again_each_trial_has_one_run(
-    home: Home, request: pytest.FixtureRequest, method: str, calls: int
+    home: Home, request: pytest.FixtureRequest, *, backend: str, method: str, calls: int
 ) -> None:
+    caches = {} if backend == "Tables" else dict.fromkeys(("HOME", "XDG_CACHE_HOME"), "")
     script = textwrap.dedent(WRITER).format(tests=str(request.path.parent))
     lines = "".join(map(to_line, all_events()))
     killed = subprocess.run(
@@ -83,6 +86,7 @@ def test_killed_at_any_call_and_fed_again_each_trial_has_one_run(
         input=lines,
         text=True,
         cwd=request.config.rootpath,
+        env={**os.environ, **caches},
         timeout=100,
         check=False,
     )

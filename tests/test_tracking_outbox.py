@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -26,8 +25,10 @@ from test_tracking_mlflow import (
 from nnsearch.errors import StoreError, UsageError
 from nnsearch.events import Epoch, Event
 from nnsearch.study.folder import Home, TrialFolder
-from nnsearch.tracking import bulk, runs, values
+from nnsearch.tracking import runs
+from nnsearch.tracking.client import Client
 from nnsearch.tracking.store import destination, shown
+from nnsearch.tracking.tables import Tables
 from nnsearch.tracking.trials import Trial
 
 __all__ = ["home"]  # a fixture
@@ -82,13 +83,13 @@ def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> float:
     """A store that takes its time for each run, but much less than what counts as no answer."""
-    real, seconds = bulk.create_run, 0.2
+    real, seconds = Tables.create_run, 0.2
 
     def create_run(*args: Any, **kwargs: Any) -> tuple[str, str] | None:
         time.sleep(seconds)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(runs, "create_run", create_run)
+    monkeypatch.setattr(Tables, "create_run", create_run)
     return seconds
 
 
@@ -179,25 +180,25 @@ def test_a_store_that_cannot_be_reached_is_warned_of_once_and_counted(home: Home
     assert str(home.study("digits").root) in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("module", "call"), [(runs, "create_run"), (values, "write_values"), (runs, "end_run")]
-)
+@pytest.mark.parametrize("call", ["create_run", "write", "end_run"])
+@pytest.mark.parametrize("backend", [Tables, Client])
 def test_what_was_committed_but_answered_with_an_error_is_there_once(
-    home: Home, monkeypatch: pytest.MonkeyPatch, module: ModuleType, call: str
+    home: Home, monkeypatch: pytest.MonkeyPatch, backend: type[Tables | Client], call: str
 ) -> None:
-    from mlflow.exceptions import MlflowException
+    if backend is Client:
+        for cache in ("HOME", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(cache, raising=False)
+    real, answered = getattr(backend, call), set[str]()
 
-    real, answered = getattr(module, call), set[str]()
-
-    def failing(client: object, run: str, *args: object, **kwargs: object) -> object:
-        answer = real(client, run, *args, **kwargs)
+    def failing(asked: Tables | Client, run: str, *args: object, **kwargs: object) -> object:
+        answer = real(asked, run, *args, **kwargs)
         key = str(kwargs.get("name", run))
         if key in answered:
             return answer
         answered.add(key)
-        raise MlflowException("500 Internal Server Error")
+        raise ConnectionError("500 Internal Server Error")
 
-    monkeypatch.setattr(module, call, failing)
+    monkeypatch.setattr(backend, call, failing)
     both = [*trial_events(0), finished(0), *trial_events(1), finished(1)]
     told: list[str] = []
     follow(home, both, warn=told.append)

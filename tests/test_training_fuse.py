@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nnsearch.study.spec import Component, TrialSpec
-from nnsearch.training.fuse import MOST, can_fuse, plan, shape_of, shape_params
+from nnsearch.training.fuse import MOST, MOST_ON_A_GPU, can_fuse, plan, shape_of, shape_params
 
 TRIAL = TrialSpec(
     number=0,
@@ -94,6 +94,12 @@ def test_a_program_holds_no_more_than_pays(model: str) -> None:
     size = MOST[model]
     jobs = plan([replace(trial, number=number) for number in range(size + 1)])
     assert [[each.number for each in job] for job in jobs] == [list(range(size)), [size]]
+
+
+def test_a_program_on_a_gpu_holds_what_its_memory_holds() -> None:
+    trial = changed("training", device="cuda")
+    jobs = plan([replace(trial, number=number) for number in range(MOST_ON_A_GPU + 1)])
+    assert [len(job) for job in jobs] == [MOST_ON_A_GPU, 1]
 
 
 def test_the_shape_of_a_cnn_stays_free() -> None:

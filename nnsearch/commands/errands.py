@@ -16,8 +16,11 @@ from nnsearch.commands.opening import Inspected
 from nnsearch.study.folder import StudyFolder
 from nnsearch.study.spec import Study, TrialSpec, derived_seed
 
-# What a fork server loads ahead for them.
-WARM = "nnsearch.training.job"
+# What the end of a study takes besides; the last two are packages of an extra.
+ENDING = (
+    *("nnsearch.reports.intervals", "nnsearch.exporting.folder", "nnsearch.commands.report"),
+    *("torch.onnx.utils", "onnx", "onnxruntime"),
+)
 
 # The ends of the 95 % interval of each metric that has one, and notes on the others.
 Weighed = tuple[dict[str, tuple[float, float]], tuple[str, ...]]
@@ -94,11 +97,8 @@ def export(job: str, trial: int, folder: str, told: dict[str, Any]) -> str:
 
 
 def get_ready_to_conclude() -> None:
-    """Load what export and report take, in a worker that has nothing else to do.
-
-    The first worker that is idle is handed the next errand, so it is this one that exports.
-    """
-    for name in ("nnsearch.exporting.folder", "onnx", "onnxruntime", "nnsearch.commands.report"):
+    """Load what the look at the test split, the export and the report take."""
+    for name in ENDING:
         with suppress(ImportError):  # packages of an extra: the export says what it lacks
             importlib.import_module(name)
 

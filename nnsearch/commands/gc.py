@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from nnsearch.commands.chosen import chosen_of
 from nnsearch.commands.delivery import study_folders
@@ -28,6 +27,7 @@ from nnsearch.study.folder import (
 )
 from nnsearch.study.recorded import recorded_objective, recorded_objectives, recorded_study
 from nnsearch.study.spec import Objective
+from nnsearch.tracking.artifacts import local_folder
 from nnsearch.tracking.store import destination, open_store, sqlite_path
 
 KEEP = 5
@@ -147,12 +147,9 @@ def _tracked(
         recorded_objective(record),
         study_uid=record["fingerprint"],
     )
-    places = {uid: urlparse(run.artifact_uri) for uid, run in store.runs.items()}
-    return {
-        uid: [Path(unquote(place.path))]
-        for uid, place in places.items()
-        if place.scheme in {"", "file"}
-    }
+    store.backend.close()
+    places = {uid: local_folder(run.artifact_uri) for uid, run in store.runs.items()}
+    return {uid: [place] for uid, place in places.items() if place is not None}
 
 
 def _delete(folder: StudyFolder, garbage: list[Garbage]) -> None:

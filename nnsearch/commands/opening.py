@@ -3,10 +3,10 @@
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -195,7 +195,8 @@ def plain_training(study: Study) -> Component:
     return Component(chosen.name, kept)
 
 
-def facts() -> dict[str, str]:
+@cache
+def facts() -> Mapping[str, str]:
     """Versions, machine and commit: what a number may depend on."""
     found = {f"version.{name}": version(name) for name in PACKAGES}
     found |= {
@@ -252,7 +253,7 @@ def _record(study: Study, prepared: Inspected, objective: Objective) -> dict[str
         "signature": prepared.signature.to_json(),
         "objective": asdict(objective),
         **({"other_objectives": others} if others else {}),
-        "facts": facts(),
+        "facts": dict(facts()),
         "root": str(study.root.resolve()),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

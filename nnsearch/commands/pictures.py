@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from nnsearch.events import Epoch
 from nnsearch.study.folder import TrialFolder
@@ -21,8 +22,7 @@ def picture(
 
     with np.load(folder.predictions) as stored:
         predictions, targets = stored["predictions"], stored["targets"]
-        named = [name for name in stored.files if name.startswith(SHOWN)]
-        shown = {name.removeprefix(SHOWN): stored[name] for name in named}
+        shown = shown_of(stored)
     return pictures(
         predictions,
         targets,
@@ -32,6 +32,12 @@ def picture(
         kept_epoch=_kept(epochs, objective),
         shown=shown,
     )
+
+
+def shown_of(stored: NpzFile) -> dict[str, Any]:
+    """What the task shows beside a trial's predictions, by its names."""
+    named = [name for name in stored.files if name.startswith(SHOWN)]
+    return {name.removeprefix(SHOWN): stored[name] for name in named}
 
 
 def _kept(epochs: Sequence[Epoch], objective: Objective) -> int:

@@ -8,7 +8,7 @@ from nnsearch.commands.compare_records import Compared, load
 from nnsearch.commands.listing import state_of, when
 from nnsearch.commands.places import MLRUNS
 from nnsearch.commands.report_interpret import interpretation
-from nnsearch.commands.report_rows import mistakes, parts, rivals, scored
+from nnsearch.commands.report_rows import examples, mistakes, parts, rivals, scored
 from nnsearch.commands.show import Row, show
 from nnsearch.data.findings import Finding
 from nnsearch.events import Finished
@@ -27,7 +27,6 @@ def gather(folder: StudyFolder, home: Path, *, at: float) -> Report:
     shown = show(folder.root.name, home)
     best = study.best
     epochs = {} if best is None else study.ledger.epochs[best.trial]
-    is_default = home.resolve() == MLRUNS.resolve()
     return Report(
         study=study.name,
         description=record["study"]["description"],
@@ -52,11 +51,12 @@ def gather(folder: StudyFolder, home: Path, *, at: float) -> Report:
         rivals=rivals(study),
         importance=_importance(study),
         scored=scored(study),
+        examples=examples(study),
         mistakes=mistakes(study),
         interpretation=interpretation(study),
         export=conclusion.get("export", ""),
         export_problem=conclusion.get("export_problem", ""),
-        where="" if is_default else f" --mlruns {quote(str(home))}",
+        where="" if home.resolve() == MLRUNS.resolve() else f" --mlruns {quote(str(home))}",
         objectives=(shown.objective, *shown.others) if shown.others else (),
         front=shown.front,
     )

@@ -10,8 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nnsearch.commands.compare_records import Compared, predictions_of
+from nnsearch.commands.pictures import shown_of
 from nnsearch.data.split import PARTS
-from nnsearch.reports.html_content import Cell, Mistake, Mistakes, Part, Rival, Scored
+from nnsearch.reports.forecasts import are_forecasts
+from nnsearch.reports.html_content import (
+    Cell,
+    Examples,
+    Mistake,
+    Mistakes,
+    Part,
+    Rival,
+    Scored,
+)
 from nnsearch.reports.html_pictures import png_of
 from nnsearch.reports.measures import measure
 from nnsearch.reports.statistics import Difference, paired_difference
@@ -36,6 +46,19 @@ def scored(study: Compared) -> Scored | None:
         if found is not None:
             return Scored(part, *found)
     return None
+
+
+def examples(study: Compared) -> Examples | None:
+    """What the best trial shows of validation rows; None where its predictions are gone."""
+    if study.best is None:
+        return None
+    path = study.ledger.folder(study.folder, study.best.trial).predictions
+    if not path.exists():
+        return None
+    with np.load(path) as stored:
+        made = Scored("valid", stored["predictions"], stored["targets"])
+        shown = shown_of(stored)
+    return Examples(shown, made if are_forecasts(made.targets) else None)
 
 
 def parts(study: Compared) -> tuple[Part, ...]:
@@ -71,6 +94,9 @@ def mistakes(study: Compared) -> Mistakes | None:
         return None
     found = predictions_of(study, of_test=False)
     arrays = [_array(study, "valid", name) for name in ("inputs", "rows")]
+    if found is None and examples(study) is not None:
+        problem = "An answer of this study is neither one class nor one number: none is the worst."
+        return Mistakes("valid", problem=problem)
     if found is None or arrays[0] is None or arrays[1] is None:
         return Mistakes("valid", problem="The predictions or the rows are no longer on the disk.")
     predictions, targets = found

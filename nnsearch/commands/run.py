@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from nnsearch.study.spec import Study
 
 if TYPE_CHECKING:
     from nnsearch.executors.launch import ForkServer
+
+# What the fork server loads ahead for the workers.
+WARM = "nnsearch.training.job"
 
 # Code of one's own that takes longer to import hangs.
 LOAD_SECONDS = 600.0
@@ -41,11 +45,10 @@ def run(
     name, home = name_of(path), Home(options.home)
     # A second driver is to hear of the first before it loads anything.
     with _claimed(home.study(name)) if name else nullcontext():
-        from nnsearch.commands import errands
         from nnsearch.executors.launch import fork_server
 
         # The server loads torch, for its workers, while this process loads what it needs itself.
-        with fork_server(warm=errands.WARM) as server:
+        with fork_server(warm=WARM) as server:
             study = _limited(_loaded(path, options, server), options)
             folder = home.study(study.name)
             with (
@@ -80,14 +83,20 @@ def _loaded(path: Path, options: Options, server: "ForkServer") -> Study:
 
 
 def _load_ahead(options: Options) -> None:
-    """Import Optuna now and MLflow in a thread, which takes as long as torch does elsewhere.
+    """Import what the search takes, and ask for the versions, while torch is loaded elsewhere.
 
-    The thread is no daemon: an import that the interpreter's end cuts off may crash it.
+    MLflow, where it is needed at all, in a thread, for it takes as long as torch. The thread is no
+    daemon: an import that the interpreter's end cuts off may crash it.
     """
-    from nnsearch.tracking.store import destination, import_mlflow
+    from nnsearch.tracking.store import destination, import_mlflow, is_direct
 
     uri, _ = destination(Home(options.home), options.environ)
-    Thread(target=import_mlflow, args=(uri,), name="mlflow-import").start()
+    if not is_direct(uri):
+        Thread(target=import_mlflow, args=(uri,), name="mlflow-import").start()
+    import_module("nnsearch.commands.session")
+    from nnsearch.commands.opening import facts
+
+    facts()
 
 
 def _limited(study: Study, options: Options) -> Study:

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
 
 from nnsearch import components
 from nnsearch.commands import errands
@@ -47,30 +48,36 @@ def carry_out(
 ) -> RunResult:
     """Search, choose, look at the test split once, export, report.
 
-    The caller holds the study's lock. `server` forks the workers, and has loaded `errands.WARM`, or
-    soon will have. `request` is what was asked for, and is kept with the result.
+    The caller holds the study's lock. `server` forks the workers, and has loaded torch, or soon
+    will have. `request` is what was asked for, and is kept with the result.
     """
     folder = Home(options.home).study(study.name)
     began = time.monotonic()
     log = folder.workers_log
     with (
         _tidied(folder),
-        processes(server, workers=options.workers, warm=errands.WARM, log=log) as executor,
+        processes(server, workers=options.workers, log=log) as executor,
+        _concluder(server, log) as concluder,
     ):
         seconds = study.search.stall_timeout
         inspected = attempt(executor, errands.inspect, study, folder, stall_seconds=2 * seconds)
         opened = open_study(study, folder, inspected)
         for note in inspected.remarks:
             warn(note)
-        with _listeners(opened, options, show, warn) as listen, _stopping(executor, options, warn):
-            reason, conclusion = _search(opened, options, executor, listen, warn=warn)
+        with (
+            _listeners(opened, options, show, warn) as audience,
+            _stopping(executor, options, warn),
+        ):
+            reason, conclusion = _search(
+                opened, options, executor, audience, concluder=concluder, warn=warn
+            )
         seconds_taken = time.monotonic() - began
         result = _result(opened, options, reason, conclusion, seconds=seconds_taken)
         write_json(folder.result, asdict(result) | {"request": request})
         add_report(
             study.name,
             options,
-            lambda *asked: attempt(executor, errands.report, *asked, stall_seconds=seconds),
+            lambda *asked: attempt(concluder(), errands.report, *asked, stall_seconds=seconds),
             warn,
         )
     return result
@@ -80,12 +87,18 @@ def _search(
     opened: Opened,
     options: Options,
     executor: Processes,
-    listen: Listen,
+    audience: "Audience",
     *,
+    concluder: Callable[[], Processes],
     warn: Callable[[str], None],
 ) -> tuple[str, Conclusion]:
     """The heart: the search itself, then the conclusion while the workers are still there."""
-    study = opened.study
+
+    def wind_down() -> None:
+        concluder()
+        audience.flush()
+
+    study, listen = opened.study, audience.listen
     await_baseline = start_baseline(opened, executor)
     make_sampler = components.load("samplers", study.search.sampler.name)
     others = opened.prepared.others
@@ -105,6 +118,7 @@ def _search(
             listen=listen,
             project=project,
             kill=executor.kill,
+            wind_down=wind_down,
             stall_seconds=study.search.stall_timeout,
         )
         work = Work(opened.folder, opened.ledger, means, judge)
@@ -115,11 +129,27 @@ def _search(
         if confirmed is not None:
             listen(confirmed)
             best = chosen_of(opened.folder, opened.ledger, opened.objective) or best
-        executor.submit(errands.get_ready_to_conclude)
         may_reopen = options.reopen_test
-        conclusion = conclude(opened, executor, best, confirmed, may_reopen=may_reopen)
+        conclusion = conclude(opened, concluder(), best, confirmed, may_reopen=may_reopen)
         listen(conclusion.tested)
     return reason, conclusion
+
+
+@contextmanager
+def _concluder(server: ForkServer, log: Path) -> Iterator[Callable[[], Processes]]:
+    """The worker that concludes; it is there from the first time it is asked for.
+
+    One of its own, so that what it imports for that lies ready while the others still train.
+    """
+    with ExitStack() as stack:
+
+        @cache
+        def worker() -> Processes:
+            pool = stack.enter_context(processes(server, workers=1, log=log))
+            pool.submit(errands.get_ready_to_conclude)
+            return pool
+
+        yield worker
 
 
 @contextmanager
@@ -174,13 +204,21 @@ def _enough(opened: Opened) -> float | None:
     return opened.study.search.target if is_settled else None
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is told every event, and what has MLflow told at once of all that it was not yet."""
+
+    listen: Listen
+    flush: Callable[[], object]
+
+
 @contextmanager
 def _listeners(
     opened: Opened,
     options: Options,
     show: Show | None,
     warn: Callable[[str], None],
-) -> Iterator[Listen]:
+) -> Iterator[Audience]:
     """MLflow and the screen, both told of what happened before this run."""
     uri, artifacts = destination(Home(options.home), options.environ)
     labels = opened.prepared.signature.labels
@@ -212,7 +250,7 @@ def _listeners(
 
         for event in replay(opened.ledger):
             listen(event)
-        yield listen
+        yield Audience(listen, partial(tracker.flush, 0.0))
 
 
 def _dataset(opened: Opened) -> dict[str, object]:

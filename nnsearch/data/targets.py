@@ -128,7 +128,7 @@ def _label(value: object) -> str:
 def _refuse_several(examples: Examples) -> None:
     if examples.targets.ndim > 1:
         message = f"the target '{examples.signature.target}' is several numbers in each row."
-        hint = 'Of a source of windows: set task.name = "forecasting".'
+        hint = 'Of columns of 0 and 1: set task.name = "multilabel". Of windows: "forecasting".'
         raise DataError([Problem("E325", message, hint=hint)])
 
 

@@ -62,9 +62,10 @@ def table(
     each number x then becomes log(1 + |x|) with the sign of x, which draws in long tails. Scaling
     comes last: "standard" gives mean 0 and deviation 1, "robust" median 0 and quartiles that are 1
     apart, "minmax" 0 to 1. A categorical column becomes one feature for each of its
-    `max_categories` most frequent categories of train, and one for all else, missing included.
-    Columns that are constant in train are left out. Raises DataError where the examples are no
-    table or no feature remains.
+    `max_categories` most frequent categories of train, and one for all else, missing included. It
+    is always 0 where train has nothing else: a new category is then none of those known. Columns
+    that are constant in train are left out. Raises DataError where the examples are no table or no
+    feature remains.
     """
     if train.signature.kind != "table":
         hint = "Use the transform image."
@@ -75,14 +76,18 @@ def table(
     varied = [place for place in numeric if _varies(cells[:, place])]
     style = _Style(missing, fill_value, scale, clip, log)
     columns = [_fit_number(cells[:, place], style) for place in varied]
+    known = {
+        place: codes
+        for place, kind in enumerate(kinds)
+        if kind == "categorical" and (codes := _frequent(cells[:, place], max_categories))
+    }
     hot = [
-        (group, place, code)
-        for group, place in enumerate(p for p, kind in enumerate(kinds) if kind == "categorical")
-        for code in _frequent(cells[:, place], max_categories)
+        (group, place, code) for group, (place, codes) in enumerate(known.items()) for code in codes
     ]
+    has_rest = [not np.isin(cells[:, place], codes).all() for place, codes in known.items()]
     lacking = [place for place in numeric if indicators and _is_partial(cells[:, place])]
     fitted = np.array(columns).reshape(-1, 5)
-    module = TableTransform(varied, fitted, lacking, hot, is_log=log)
+    module = TableTransform(varied, fitted, lacking, (hot, has_rest), is_log=log)
     if not module.num_features:
         hint = "Every column is constant in train."
         raise DataError([Problem("E371", "no column is left to learn from.", hint=hint)])
@@ -145,16 +150,17 @@ class TableTransform(nn.Module):
         numeric: list[int],
         fitted: Numbers,
         lacking: list[int],
-        hot: list[tuple[int, int, float]],
+        categories: tuple[list[tuple[int, int, float]], list[bool]],
         *,
         is_log: bool = False,
     ) -> None:
-        """`fitted` is [N, 5]: fill, low, high, offset, factor; `hot` (group, column, code).
+        """`fitted` is [N, 5]: fill, low, high, offset, factor; `categories` (group, column, code).
 
-        `places` has the places of each categorical column's features among all, the last of which
-        is for all other categories.
+        With them it says of each group whether train has other categories as well. `places` has
+        the places of each categorical column's features among all, the last of which is for those.
         """
         super().__init__()
+        hot, has_rest = categories
         self.is_log = is_log
         self.register_buffer("numeric", torch.tensor(numeric, dtype=torch.int64))
         for place, name in enumerate(("fill", "low", "high", "offset", "factor")):
@@ -163,10 +169,9 @@ class TableTransform(nn.Module):
         self.register_buffer("hot", torch.tensor([each[1] for each in hot], dtype=torch.int64))
         codes = torch.tensor([each[2] for each in hot], dtype=torch.float64)
         self.register_buffer("codes", codes)
-        members = [each[0] for each in hot]
-        num_groups = max(members, default=-1) + 1
+        members, num_groups = [each[0] for each in hot], len(has_rest)
         groups = torch.zeros(len(hot), num_groups)
-        groups[range(len(hot)), members] = 1.0
+        groups[range(len(hot)), members] = torch.tensor([float(has_rest[each]) for each in members])
         self.register_buffer("groups", groups)
         # No lengths of buffers, which a tracer takes for numbers that may change.
         self.kinds = bool(numeric), bool(lacking), bool(hot)
@@ -198,7 +203,8 @@ class TableTransform(nn.Module):
         if has_hot:
             hit_BO = (x_BC.index_select(1, self.hot) == self.codes).float()
             yield hit_BO
-            yield 1.0 - hit_BO @ self.groups
+            # Of a column that is all known categories in train 0: no weight of it has learned.
+            yield self.groups.amax(0) - hit_BO @ self.groups
 
 
 def _varies(cells: Numbers) -> bool:

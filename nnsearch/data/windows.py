@@ -143,7 +143,7 @@ def windows(steps: Steps, target: str, span: Span) -> Examples:
     is_whole = np.isfinite(targets).all((1, 2))
     kept = origins[is_whole]
     if not len(kept):
-        hint = "Make window, horizon or season shorter, or fill the gaps."
+        hint = f"Make window, horizon or season shorter, or fill the gaps. Is a step {every:g} s?"
         message = f"{len(grid)} steps give no window without a gap in what follows it."
         raise DataError([Problem("E304", message, hint=hint)])
     inputs = grid[kept[:, None] + np.arange(-seen, 0)].transpose(0, 2, 1).astype(np.float32)

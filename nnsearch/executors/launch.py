@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Lock
 
 PROGRAM = ("-m", "nnsearch.executors.forkserver")
 STDERR = 2
@@ -22,10 +23,15 @@ SLOTS_OWN = ("CUDA_VISIBLE_DEVICES",)  # what differs from worker to worker
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForkServer:
-    """The process that forks workers, and the driver's end of its socket."""
+    """The process that forks workers, the driver's end of its socket, and what it has imported.
+
+    Whoever asks it something holds `turn` until it has answered.
+    """
 
     process: subprocess.Popen[bytes]
     control: socket.socket
+    warm: str
+    turn: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +72,7 @@ def start_server(
         except BaseException:
             ours.close()
             raise
-    return ForkServer(process, ours)
+    return ForkServer(process, ours, warm)
 
 
 def stop_server(server: ForkServer) -> None:
@@ -115,11 +121,12 @@ def _forked(
     is_over: Callable[[], bool],
 ) -> tuple[int, int]:
     request = pickle.dumps(("fork", dict(environment)))
-    socket.send_fds(server.control, [request], descriptors)
-    while not wait([server.control], LOOK_SECONDS):
-        if is_over():
-            raise InterruptedError("no worker is wanted any more")
-    reply, received, _, _ = socket.recv_fds(server.control, 1 << 10, 1)
+    with server.turn:
+        socket.send_fds(server.control, [request], descriptors)
+        while not wait([server.control], LOOK_SECONDS):
+            if is_over():
+                raise InterruptedError("no worker is wanted any more")
+        reply, received, _, _ = socket.recv_fds(server.control, 1 << 10, 1)
     if not received:
         raise ConnectionResetError("the fork server has ended")
     return int(pickle.loads(reply)), received[0]  # noqa: S301 - from our own server
@@ -143,8 +150,9 @@ def reap(worker: Worker, *, patience: float) -> int:
     worker.connection.close()
     os.close(worker.sentinel)
     try:
-        worker.server.control.send(pickle.dumps(("reap", worker.pid)))
-        reply = worker.server.control.recv(1 << 10)
+        with worker.server.turn:
+            worker.server.control.send(pickle.dumps(("reap", worker.pid)))
+            reply = worker.server.control.recv(1 << 10)
     except OSError:
         reply = b""
     return int(pickle.loads(reply)) if reply else -signal.SIGKILL  # noqa: S301 - our own server

@@ -60,7 +60,7 @@ def processes(
 
     Each computes with `threads` threads, imports the module `warm` as soon as it starts, and
     writes what it prints to the end of the file `log`, or to this process's standard error.
-    `server` is a fork server that was started ahead, with the same `threads` and `warm`.
+    `server` is a fork server that was started ahead, with the same `threads`; its `warm` holds.
     Entering does not wait for them. Leaving does not wait for jobs: the workers get SIGTERM, two
     seconds later SIGKILL, and none is left. Raises OSError where `log` cannot be written.
     """
@@ -81,7 +81,7 @@ class Processes:
     ) -> None:
         self._environments = slots
         self._lent, self._server = server, server
-        self._warm = warm
+        self._warm = server.warm if server else warm
         self._log = log
         self._workers: list[Worker | None] = [None] * len(slots)
         self._running: dict[Worker, _Job] = {}

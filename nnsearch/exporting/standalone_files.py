@@ -108,7 +108,8 @@ def _read_csv(path: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
                     raise PredictError(f"{path}:{reader.line_num}: {wanted}.")
                 rows.append(row)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise PredictError(f"{path} is no CSV file in UTF-8: {error}") from error
+        hint = " Write the table as CSV." if path.suffix == ".parquet" else ""
+        raise PredictError(f"{path} is no CSV file in UTF-8: {error}.{hint}") from error
     if not names:
         raise PredictError(f"{path} is empty.")
     return names, rows

@@ -19,8 +19,8 @@ from nnsearch.models.layers import Activation, Initialiser, Norm, Shape, hidden,
 class Features(tuple[int, ...]):  # noqa: SLOT001 - a tuple can have no slots of its own
     """The shape of a table's features, (F,), which says where the categories of its columns are.
 
-    `places` has the places of the features of each categorical column, of which one is 1 in each
-    row and the others are 0.
+    `places` has the places of the features of each categorical column, of which one at the most is
+    1 in each row and the others are 0.
     """
 
     places: tuple[tuple[int, ...], ...]

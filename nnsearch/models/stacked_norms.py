@@ -142,8 +142,7 @@ def _group_images(module: nn.GroupNorm, place: Place) -> Layer:
     kept: list[Tensor] = []
 
     def forward(x: Tensor) -> Tensor:
-        # Both kernels read wrong numbers where their inputs lie differently in memory.
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=_lying(x))
         sizes = (x.shape[0], x.shape[1], x.shape[2] * x.shape[3], num_groups)
         flat = scale.reshape(-1)
         y: Tensor
@@ -152,7 +151,7 @@ def _group_images(module: nn.GroupNorm, place: Place) -> Layer:
         return y
 
     def backward(g: Tensor) -> Tensor:
-        x, g = kept[0], g.contiguous(memory_format=torch.channels_last)
+        x, g = kept[0], g.contiguous(memory_format=_lying(g))
         sizes = (x.shape[0], x.shape[1], x.shape[2] * x.shape[3], num_groups)
         g_x: Tensor
         g_x, g_scale, g_shift = aten.native_group_norm_backward(g, *kept, *sizes, [True] * 3)
@@ -161,6 +160,11 @@ def _group_images(module: nn.GroupNorm, place: Place) -> Layer:
         return g_x
 
     return Layer(forward, backward)
+
+
+def _lying(x: Tensor) -> torch.memory_format:
+    """How group norm's two kernels want their inputs in memory, or they read wrong numbers."""
+    return torch.channels_last if x.is_cpu else torch.contiguous_format
 
 
 NORMS: dict[type[nn.Module], Callable[[Any, Place], Layer]] = {

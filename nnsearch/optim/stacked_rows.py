@@ -74,12 +74,20 @@ def fresh_state(rule: Rule, weights: Tensor, options: Options) -> State:
 
 def column(rows: Rows, values: Sequence[float]) -> Tensor:
     """A number for each trial as [K, 1], to go with the weights."""
-    return rows.weights.new_tensor(values)[:, None]
+    return _sent(rows, values)[:, None]
 
 
 def columns(rows: Rows, *values: Sequence[float]) -> tuple[Tensor, ...]:
     """Several columns, at the price of one copy to a GPU."""
-    return rows.weights.new_tensor(values)[..., None].unbind()
+    return _sent(rows, values)[..., None].unbind()
+
+
+def _sent(rows: Rows, values: Any) -> Tensor:
+    """The numbers beside the weights; a GPU's queue is not waited for, as `new_tensor` would."""
+    if rows.weights.is_cpu:
+        return rows.weights.new_tensor(values)
+    made = torch.tensor(values, dtype=rows.weights.dtype)
+    return made.to(rows.weights.device, non_blocking=True)
 
 
 def rest(rows: Rows, name: str) -> list[float]:

@@ -10,6 +10,7 @@ from nnsearch.reports.html_classes import classes
 from nnsearch.reports.html_confirmation import confirmation
 from nnsearch.reports.html_content import Report
 from nnsearch.reports.html_curves import curves
+from nnsearch.reports.html_examples import examples, measures
 from nnsearch.reports.html_front import front
 from nnsearch.reports.html_interpretation import interpretation
 from nnsearch.reports.html_markup import Html, section, stylesheet, tag
@@ -78,11 +79,17 @@ def _main(report: Report) -> Html:
 
 def _quality(report: Report) -> Html:
     title, scored = "How good the answers are", report.scored
+    looks = None if report.examples is None else examples(report.examples)
     if scored is None:
         told = "There are no predictions of the winner on the disk."
-        return section("quality", title, tag("p", told))
-    made = classes(scored, report.labels) if report.labels else numbers(scored, report.data.target)
-    return section("quality", title, made)
+        made = tag("p", told) if report.examples is None else measures(report)
+    elif report.labels:
+        # The task calls its scores no probabilities, so there is nothing to hold them against.
+        is_sure = report.settings.get("task", {}).get("name") != "anomaly"
+        made = classes(scored, report.labels, is_calibrated=is_sure)
+    else:
+        made = numbers(scored, report.data.target)
+    return section("quality", title, made, looks)
 
 
 def _header(report: Report) -> Html:

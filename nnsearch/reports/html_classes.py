@@ -27,8 +27,8 @@ MOST_CURVES, MOST_POINTS, NUM_PAIRS = 10, 150, 10
 RARE, SMALL_GAP = 1.96, 0.01
 
 
-def classes(scored: Scored, labels: Sequence[str]) -> Html:
-    """Confusion matrix, curves and calibration of one split's predictions."""
+def classes(scored: Scored, labels: Sequence[str], *, is_calibrated: bool = True) -> Html:
+    """Confusion matrix and curves of one split's predictions, and how true probabilities are."""
     part = PARTS[scored.part]
     answers = scored.predictions.argmax(axis=1)
     counts = confusion(answers, scored.targets, len(labels))
@@ -36,7 +36,7 @@ def classes(scored: Scored, labels: Sequence[str]) -> Html:
         "div",
         _curves(scored, labels, roc, "ROC"),
         _curves(scored, labels, precision_recall, "Precision-recall"),
-        _calibrated(scored, labels),
+        _calibrated(scored, labels) if is_calibrated else None,
         class_="grid",
     )
     told = f"{len(scored.targets)} rows of the {part} split, by the winner."

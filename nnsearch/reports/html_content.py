@@ -56,6 +56,18 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Examples:
+    """What the best trial answers to validation rows, to look at.
+
+    `shown` are images as the task shows them, by the name of their line. `forecasts` are there
+    where it forecasts: predictions [N, H] and targets [N, 3, H].
+    """
+
+    shown: dict[str, Array] = field(default_factory=dict)
+    forecasts: Scored | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One column of a row; `distance` is how many deviations it lies from train's middle."""
 
@@ -214,6 +226,7 @@ class Report:
     rivals: tuple[Rival, ...] = ()
     importance: Importance = field(default_factory=Importance)
     scored: Scored | None = None
+    examples: Examples | None = None
     mistakes: Mistakes | None = None
     interpretation: Interpretation | None = None
     export: str = ""

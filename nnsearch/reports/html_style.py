@@ -115,6 +115,9 @@ grid-template-columns:repeat(auto-fill,minmax(104px,1fr))}
 background:#000;border-radius:3px}
 .gallery .words{display:block;font-size:.85rem;line-height:1.35;margin-top:.35rem}
 .gallery .words>*{display:block}.gallery small{color:var(--quiet)}
+.sheets th{text-align:right;color:var(--quiet);font-size:.8rem;line-height:1.05;
+vertical-align:middle}
+.sheets th,.sheets td{border:0;padding:1px .7rem 1px 0}.sheets img{display:block;max-width:none}
 .roomy{display:block;min-width:17rem}
 .note,footer{color:var(--quiet);font-size:.9rem}
 .split{display:flex;height:14px;border-radius:3px;overflow:hidden;gap:2px;margin:.6rem 0 .2rem;

@@ -22,6 +22,7 @@ from nnsearch.reports.canvas import (
     write,
 )
 from nnsearch.reports.panels import Frame, panel, scale, shares
+from nnsearch.tasks.shown import NOTE, as_bytes
 
 Pixels = NDArray[np.floating]
 
@@ -29,31 +30,37 @@ PER_LINE = 16
 _COLOURS = 3
 _IMAGE_AXES = 4
 _SIDE, _GAP, _MARGIN = 32.0, 2.0, 14.0
-_BYTE = 255.0
 _NUM_BINS = 40
 
 
 def specimens(shown: Mapping[str, NDArray[np.generic]], title: str) -> Figure:
     """Images [M, H, W] or [M, C, H, W] of each name in a line, or in several where there are many.
 
-    All of one name share a scale of grey, from its lowest to its highest number; three channels
-    are red, green and blue.
+    Bytes are shown as they are; other numbers of one name share a scale of grey, from the lowest to
+    the highest. Three channels are red, green and blue. What is to know of them stands below the
+    title.
     """
-    left = _MARGIN + max((width_of(name, SMALL) for name in shown), default=0) + 8
+    named = {name: images for name, images in shown.items() if name != NOTE}
+    note = str(shown[NOTE]) if NOTE in shown else ""
+    left = _MARGIN + max((width_of(name) for name in named), default=0) + 8
     lines = [
         (name if not start else "", tiles[start : start + PER_LINE])
-        for name, tiles in ((name, _tiles(images)) for name, images in shown.items())
+        for name, images in named.items()
+        for tiles in [tiles_of(images)]
         for start in range(0, len(tiles), PER_LINE)
     ]
     most = max((len(tiles) for _, tiles in lines), default=1)
-    height = 40 + len(lines) * (_SIDE + _GAP) + _MARGIN
-    drawn = figure(left + most * (_SIDE + _GAP) + _MARGIN, height)
+    head = 54 if note else 40
+    height = head + len(lines) * (_SIDE + _GAP) + _MARGIN
+    wide = max(left + most * (_SIDE + _GAP), _MARGIN + width_of(note))
+    drawn = figure(wide + _MARGIN, height)
     write(drawn, [Words(title, _MARGIN, height - 22, "left")], size=TITLE, bold=True)
+    write(drawn, [Words(note, _MARGIN, height - 38, "left")] if note else [])
     for number, (name, tiles) in enumerate(lines):
-        top = 40 + number * (_SIDE + _GAP)
+        top = head + number * (_SIDE + _GAP)
         if name:
             middle = height - top - _SIDE / 2 - 3
-            write(drawn, [Words(name, left - 8, middle, "right")], size=SMALL, color=QUIET)
+            write(drawn, [Words(name, left - 8, middle, "right")], color=QUIET)
         for place, tile in enumerate(tiles):
             _picture(drawn, tile, left + place * (_SIDE + _GAP), top)
     return drawn
@@ -91,11 +98,9 @@ def scores(predictions: Pixels, targets: NDArray[np.integer], labels: Sequence[s
     return drawn
 
 
-def _tiles(images: NDArray[np.generic]) -> list[NDArray[np.uint8]]:
+def tiles_of(images: NDArray[np.generic]) -> list[NDArray[np.uint8]]:
     """Images [M, C, H, W] or [M, H, W] as bytes [H, W] or [H, W, 3]."""
-    numbers = np.nan_to_num(np.asarray(images, np.float64))
-    low, high = (numbers.min(), numbers.max()) if numbers.size else (0.0, 1.0)
-    whole = np.round((numbers - low) / ((high - low) or 1.0) * _BYTE).astype(np.uint8)
+    whole = images if images.dtype == np.uint8 else as_bytes(images)
     if whole.ndim == _IMAGE_AXES:
         has_colours = whole.shape[1] == _COLOURS
         whole = np.moveaxis(whole, 1, -1) if has_colours else whole[:, 0]

@@ -17,7 +17,32 @@ Method = Literal["percentile", "bca"]
 Interval = tuple[float, float]
 
 _MAX_JACKKNIFE = 200
+# A bias of more than this share of the deviation is taken out: BCa no longer does it by itself.
+_MUCH_BIAS = 0.5
 _NOTHING: Interval = (float("nan"), float("nan"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """Each metric of all rows, of each draw of them, and of the rows without some if wanted."""
+
+    whole: Mapping[str, float]
+    drawn: Mapping[str, Array]
+    left_out: Mapping[str, Array]
+
+    def intervals(self, confidence: float = 0.95) -> dict[str, Interval]:
+        """The interval of each metric: (nan, nan) where most draws of it, or it, are not finite.
+
+        With what is left out they are corrected for bias and skew (BCa; Efron, 1987). That fails
+        where repeated rows bias a metric, as they do a calibration error or a distance between
+        distributions: an interval of draws with a bias of more than half their deviation is moved
+        by it instead, and is of what the metric is, in the mean, of as many rows.
+        """
+        _checked(confidence)
+        return {
+            key: _interval(value, self.drawn[key], self.left_out.get(key), confidence=confidence)
+            for key, value in self.whole.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,64 +79,30 @@ def share_interval(successes: int, total: int, *, confidence: float = 0.95) -> I
     return low, high
 
 
-def bootstrap_interval(
-    metric: Metric,
-    predictions: Array,
-    targets: Array,
-    *,
-    seed: int,
-    num_resamples: int = 1000,
-    confidence: float = 0.95,
-    method: Method = "percentile",
-    groups: Array | None = None,
-) -> Interval:
-    """The interval of one metric of (predictions, targets): `bootstrap_intervals` for one."""
-    found = bootstrap_intervals(
-        lambda *rows: {"": metric(*rows)},
-        predictions,
-        targets,
-        seed=seed,
-        num_resamples=num_resamples,
-        confidence=confidence,
-        method=method,
-        groups=groups,
-    )
-    return found[""]
-
-
-def bootstrap_intervals(
+def draw(
     metrics: Metrics,
     predictions: Array,
     targets: Array,
     *,
     seed: int,
     num_resamples: int = 1000,
-    confidence: float = 0.95,
     method: Method = "percentile",
     groups: Array | None = None,
-) -> dict[str, Interval]:
-    """Intervals of every metric, from rows drawn again with replacement.
+) -> Draws:
+    """Every metric of rows drawn again with replacement, of which intervals are worked out.
 
-    With `groups` [N] whole groups are drawn, for rows of one group are not independent. "bca"
-    corrects for bias and skew (Efron, 1987) and costs up to 200 evaluations more, since above 200
-    rows the jackknife leaves out blocks of them. Where repeated rows bias a metric so far that its
-    own value lies outside, as with distances between distributions, the interval is moved by the
-    bias. A metric that is not finite on the whole, or on more than half of the draws, has
-    (nan, nan). The same seed gives the same intervals.
+    With `groups` [N] whole groups are drawn, for rows of one group are not independent. "bca" looks
+    at the rows without some as well, up to 200 times: above 200 rows it leaves out blocks of them.
+    The same seed gives the same draws.
     """
-    _checked(confidence)
     members = _members(len(targets), groups)
     if not members:
         raise ValueError("there are no rows to draw from")
     whole = dict(metrics(predictions, targets))
-    draws = _drawn(metrics, predictions, targets, _resamples(members, num_resamples, seed))
-    left_out: dict[str, Array] = {key: np.empty(0) for key in whole}
-    if method == "bca":
-        left_out = _drawn(metrics, predictions, targets, _jackknife(members))
-    return {
-        key: _interval(value, draws[key], left_out[key], confidence=confidence)
-        for key, value in whole.items()
-    }
+    drawn = _drawn(metrics, predictions, targets, _resamples(members, num_resamples, seed))
+    is_corrected = method == "bca"
+    left_out = _drawn(metrics, predictions, targets, _jackknife(members)) if is_corrected else {}
+    return Draws(whole, drawn, left_out)
 
 
 def paired_difference(
@@ -140,7 +131,7 @@ def paired_difference(
     value = differ(both, both)[""]
     members = _members(len(targets), groups)
     draws = _drawn(differ, both, both, _resamples(members, num_resamples, seed))[""]
-    low, high = _interval(value, draws, np.empty(0), confidence=_checked(confidence))
+    low, high = _interval(value, draws, None, confidence=_checked(confidence))
     draws = draws[np.isfinite(draws)]
     rarer = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
     p_value = min(1.0, 2 * (rarer + 1) / (len(draws) + 1)) if np.isfinite(low) else float("nan")
@@ -239,21 +230,26 @@ def _drawn(
     return {key: np.asarray(values, np.float64) for key, values in found.items()}
 
 
-def _interval(value: float, draws: Array, left_out: Array, *, confidence: float) -> Interval:
+def _interval(value: float, draws: Array, left_out: Array | None, *, confidence: float) -> Interval:
     finite = draws[np.isfinite(draws)]
     if not np.isfinite(value) or 2 * len(finite) < len(draws):
         return _NOTHING
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    if len(left_out):
+    if abs(finite.mean() - value) > _MUCH_BIAS * finite.std():
+        low, high = np.quantile(finite, tails) - (np.median(finite) - value)
+        # What never leaves 0 to 1, as a distance or a share does not, is not to leave it so.
+        low = max(low, 0.0) if finite.min() >= 0 else low
+        return float(low), float(min(high, 1.0) if finite.max() <= 1 else high)
+    if left_out is not None:
         tails = _corrected(tails, value, finite, left_out[np.isfinite(left_out)])
     low, high = np.quantile(finite, tails)
-    bias = 0.0 if low <= value <= high else np.median(finite) - value
-    return float(low - bias), float(high - bias)
+    return float(low), float(high)
 
 
 def _corrected(tails: Array, value: float, draws: Array, left_out: Array) -> Array:
     """The shares at which BCa reads the draws; ties count half, as in Efron and Tibshirani."""
-    below = ((draws < value).sum() + 0.5 * (draws == value).sum()) / len(draws)
+    is_tied = np.isclose(draws, value, rtol=1e-7, atol=1e-12)
+    below = np.where(is_tied, 0.5, draws < value).mean()
     if not 0 < below < 1:
         return tails
     bias = special.ndtri(below)

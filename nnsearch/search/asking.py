@@ -136,8 +136,9 @@ class Asker:
             trial = self.memory.ask()
             seed = derived_seed(self.study.seed, "trial", number)
             spec = sample(self.study, _drawer(trial), number=number, seed=seed)
-            uid = digest([self.study.name, self.study.seed, number, spec.fingerprint, seed])[:16]
-            spec = replace(spec, uid=uid, replicate_of=known.get(spec.fingerprint))
+            fingerprint = spec.fingerprint
+            uid = digest([self.study.name, self.study.seed, number, fingerprint, seed])[:16]
+            spec = replace(spec, uid=uid, replicate_of=known.get(fingerprint))
             tries -= 1
             if spec.replicate_of is None or tries <= 0:
                 return spec, trial

@@ -24,6 +24,7 @@ class Means:
     `plan` divides a batch into jobs, `write` puts a job into its folder, `submit` runs the job of a
     folder, at most `slots` at once, and `kill` ends one that shows no sign of life for
     `stall_seconds`; `listen` is told every event, `project` brings the store up to date.
+    `wind_down` is called when the first slot has nothing left to do.
     """
 
     plan: Plan
@@ -33,6 +34,7 @@ class Means:
     listen: Callable[[Event], None]
     project: Callable[[Ledger], None]
     kill: Callable[["Future[None]"], object] = Future.cancel
+    wind_down: Callable[[], object] = lambda: None
     stall_seconds: float = math.inf
     clock: Callable[[], float] = time.monotonic
 

@@ -58,6 +58,12 @@ def is_idle(work: Work) -> bool:
     return not any(job.future for job in work.jobs.values())
 
 
+def has_idle_slot(work: Work) -> bool:
+    """Whether a slot is free, and no job is there to fill it."""
+    running = sum(job.future is not None for job in work.jobs.values())
+    return running == len(work.jobs) < work.means.slots
+
+
 def seen_by(ledger: Ledger, number: int) -> range:
     """The trials whose results the batch of trial `number` was drawn from."""
     first_unseen = max(0, ledger.batch_of[number] - BATCHES_IN_FLIGHT + 1)

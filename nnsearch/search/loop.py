@@ -28,23 +28,30 @@ def search(course: Course, spent_seconds: float = 0.0) -> tuple[str, Finished]:
     """
     start = course.work.means.clock() - spent_seconds
     stop = exhausted = ""
+    is_ending = False
     _take_up(course)
-    num_seen = -1
+    num_seen = num_projected = -1
     while True:
         if num_seen != len(course.work.ledger.endings):
             num_seen = len(course.work.ledger.endings)
             _check_failures(course)
-            _tell(course)
             stop = stop or _stop_reason(course)
         stop = stop or _time_out(course, course.work.means.clock() - start)
         if not stop:
             exhausted = exhausted or _ask(course)
         has_news = jobs.turn(course.work, may_begin=not stop)
+        if num_projected != num_seen:
+            # After the next jobs were begun, which do not wait for a store.
+            num_projected = num_seen
+            course.work.means.project(course.work.ledger)
+        if not is_ending and (stop or exhausted) and jobs.has_idle_slot(course.work):
+            is_ending = True
+            course.work.means.wind_down()
         if jobs.is_idle(course.work) and (stop or (exhausted and not course.work.jobs)):
             break
         if not has_news:
             time.sleep(jobs.POLL_SECONDS)
-    _tell(course)
+    course.work.means.project(course.work.ledger)
     best = course.work.ledger.best(course.objective)
     if best is None:
         raise _nothing(course, stop or exhausted)
@@ -112,7 +119,7 @@ def _ask(course: Course) -> str:
         return f"all {search.trials} trials are done"
     if ledger.num_over() <= len(ledger.batches) - BATCHES_IN_FLIGHT:
         return ""
-    _tell(course)
+    _learn(course)
     left = search.batch if search.trials is None else search.trials - len(ledger.specs)
     drawn = course.asker.ask(ledger, min(search.batch, left))
     if drawn:
@@ -126,10 +133,9 @@ def _ask(course: Course) -> str:
     return "" if is_whole else "every point of the grid was tried"
 
 
-def _tell(course: Course) -> None:
-    """Bring the store up to date, and tell the sampler of each batch that it may know of."""
+def _learn(course: Course) -> None:
+    """Tell the sampler of each batch that it may know of."""
     ledger = course.work.ledger
-    course.work.means.project(ledger)
     due = min(ledger.num_over(), len(ledger.batches) - BATCHES_IN_FLIGHT + 1)
     for batch in ledger.batches[len(course.asker.told) : due]:
         course.asker.tell(ledger, batch)

@@ -17,14 +17,14 @@ from typing import Any, TypeVar
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal import JournalStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
 from nnsearch.crashes import crash_point
 from nnsearch.errors import IntegrityError, StoreError
 from nnsearch.search.asking import frozen
-from nnsearch.search.journal import JournalLock, damaged, refuse_damage
+from nnsearch.search.journal import JournalFile, damaged, refuse_damage, settle
 from nnsearch.search.ledger import Ledger
 from nnsearch.study.holders import held_by
 from nnsearch.study.spec import Objective, Study
@@ -154,6 +154,7 @@ class Projection:
             raise damaged(self.place.journal, "it was deleted while the study ran")
         try:
             self._add_missing()
+            settle(self.place.journal)
         except (LookupError, ValueError, AttributeError) as error:
             # What Optuna makes of a journal that was damaged under its hands.
             raise damaged(self.place.journal, f"{type(error).__name__}: {error}") from error
@@ -178,10 +179,10 @@ def open_storage(url: str, journal: Path) -> BaseStorage:
         return RDBStorage(url, engine_kwargs=_engine_options(url))
     journal.parent.mkdir(parents=True, exist_ok=True)
     refuse_damage(journal)
-    lock = JournalLock(journal)
-    lock.acquire()
-    lock.release()
-    return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+    backend = JournalFile(journal)
+    backend.lock.acquire()
+    backend.lock.release()
+    return JournalStorage(backend)
 
 
 def _read_again(name: str, place: Place, uids: list[str]) -> None:

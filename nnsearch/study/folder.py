@@ -217,6 +217,11 @@ class JobFolder:
         """Where the trials that train together stood."""
         return self.root / "checkpoint.pt"
 
+    @property
+    def groups(self) -> Path:
+        """Which trials train together, by numbers, where it is not all of them."""
+        return self.root / "groups.json"
+
     def trial(self, number: int) -> "TrialFolder":
         return TrialFolder(self.root / f"trial-{number:05d}")
 
@@ -240,15 +245,6 @@ class TrialFolder:
     def predictions(self) -> Path:
         """`predictions` [N, P] and `targets` [N] of the validation split, npz."""
         return self.root / "predictions.npz"
-
-
-def is_export(folder: Path) -> bool:
-    """Whether a folder lies where a study keeps its exports."""
-    parents = folder.parents
-    if len(parents) <= 3:  # noqa: PLR2004 - exports, study, studies, home
-        return False
-    exports, studies = StudyFolder(parents[1]).exports, Home(parents[3]).studies
-    return parents[0] == exports and parents[2] == studies
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> str:

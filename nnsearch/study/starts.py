@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nnsearch.errors import UsageError
 from nnsearch.study.complaints import Complaints
-from nnsearch.study.folder import EXPORTED_WEIGHTS, is_export, sha256_of
+from nnsearch.study.folder import EXPORTED_WEIGHTS, Home, StudyFolder, sha256_of
 from nnsearch.study.spec import Choice, Space, Study
 
 AT = ("training", "start")
@@ -55,7 +55,7 @@ def start_file(root: Path, value: str) -> tuple[Path, str]:
         raise UsageError("start has a NUL character in its path.", "Check it.")
     target = (root / path).resolve()
     file = target / EXPORTED_WEIGHTS if target.is_dir() else target
-    if not target.is_relative_to(root.resolve()) and not is_export(file.parent):
+    if not target.is_relative_to(root.resolve()) and not _is_export(file.parent):
         message = f"start = '{path}' is neither in the study's folder nor the export of a study."
         raise UsageError(message, "Copy the file there.")
     try:
@@ -78,3 +78,12 @@ def _pinned(root: Path, value: str) -> str:
         message = f"the file of start = '{value}' has changed: its sha256 is {found} now."
         raise UsageError(message, "Give the file that it was, or leave the sha256 out.")
     return value
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder lies where a study keeps its exports."""
+    parents = folder.parents
+    if len(parents) <= 3:  # noqa: PLR2004 - exports, study, studies, home
+        return False
+    exports, studies = StudyFolder(parents[1]).exports, Home(parents[3]).studies
+    return parents[0] == exports and parents[2] == studies

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nnsearch.study.spec import Direction
 from nnsearch.tasks.metrics import Array, areas, confusion
+from nnsearch.tasks.shown import NOTE, as_bytes
 from nnsearch.tasks.task import Anomalies, Task
 
 Distance = Literal["squared", "absolute"]
@@ -32,7 +33,7 @@ DIRECTIONS: dict[str, Direction] = {
 
 # Columns of what a model of this task puts out.
 ERROR, PENALTY, THRESHOLD = range(3)
-IMAGE_AXES, NUM_SHOWN = 4, 16
+IMAGE_AXES, NUM_SHOWN = 4, 10
 # Of an error and a threshold that are both 0.
 TINY = 1e-12
 
@@ -158,13 +159,19 @@ def _show(model: nn.Module, inputs: Tensor, targets: Array) -> dict[str, Array]:
     """Images beside what is made of them; nothing of a table."""
     if not isinstance(model, Unexplained) or inputs.dim() != IMAGE_AXES:
         return {}
-    shown: dict[str, Array] = {}
+    told = "validation rows; below each what the model makes of it, on the same scale of grey"
+    shown: dict[str, Array] = {NOTE: np.array(told)}
     for label, name in enumerate(("normal", "anomaly")):
         rows = np.flatnonzero(targets == label)[:NUM_SHOWN]
         if len(rows):
             chosen = inputs[torch.from_numpy(rows).to(inputs.device)]
             made = model.model(chosen)[:, : chosen[0].numel()].reshape(chosen.shape)
-            shown |= {name: chosen.cpu().numpy(), f"{name}, given back": made.cpu().numpy()}
+            # On one scale, for a faint copy would else look as strong as what it was made from.
+            ends = (float(chosen.min()), float(chosen.max()))
+            shown |= {
+                name: as_bytes(chosen.cpu().numpy(), *ends),
+                f"{name}, given back": as_bytes(made.cpu().numpy(), *ends),
+            }
     return shown
 
 

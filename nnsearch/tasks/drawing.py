@@ -13,8 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nnsearch.errors import DataError, Problem, UsageError
 from nnsearch.signature import Column, Signature
 from nnsearch.tasks.metrics import Array
+from nnsearch.tasks.shown import NOTE, as_bytes
 from nnsearch.tasks.task import Served
 
 Floats = npt.NDArray[np.float64]
@@ -43,11 +45,19 @@ class Album(nn.Module):
         self.model = model
         # In a tuple, for it is the task's and no part of the model.
         self.decode = (decode,)
+        self.num_channels = getattr(decode, "num_channels", None)
         self.register_buffer("pages", torch.zeros(NUM_PAGES, PER_PAGE, num_numbers))
         self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        """As the model: the loss [B, 1] in training, else [B, 1 + D]."""
+        """As the model: the loss [B, 1] in training, else [B, 1 + D].
+
+        Raises UsageError where the images have other channels than the task was told.
+        """
+        # Not in evaluation, where a tracer would take the number for one that may change.
+        if self.training and self.num_channels not in {None, x.shape[1]}:
+            message = f"the task draws pictures of {self.num_channels} channels, not {x.shape[1]}."
+            raise UsageError(message, f"Set channels = {x.shape[1]} in [task].")
         made: Tensor = self.model(x)
         return made
 
@@ -80,7 +90,10 @@ class Picture(nn.Module):
 
     def __init__(self, pictures: Floats, num_channels: int, num_classes: int = 0) -> None:
         super().__init__()
-        self.num_classes = num_classes
+        self.num_channels, self.num_classes = num_channels, num_classes
+        if pictures.shape[1] % num_channels:
+            message = f"pictures of {pictures.shape[1]} numbers have no {num_channels} channels."
+            raise DataError([Problem("E327", message, hint="Set channels in [task].")])
         of_channel = pictures.reshape(len(pictures), num_channels, -1)
         num_pixels = of_channel.shape[2]
         mean, deviation = of_channel.mean((0, 2)), of_channel.std((0, 2))
@@ -152,11 +165,16 @@ def show(model: nn.Module, inputs: Tensor, targets: Array) -> dict[str, Array]:
     shape = (-1, *inputs.shape[1:])
     num_epochs = int(model.epochs)
     pages = model.pages.cpu().numpy()
-    shown: dict[str, Array] = {"real": np.asarray(targets)[:PER_PAGE, 1:].reshape(shape)}
+    shown = {"real": np.asarray(targets)[:PER_PAGE, 1:]}
     for number in range(min(num_epochs.bit_length(), NUM_PAGES)):
-        shown[f"epoch {1 << number}"] = pages[number].reshape(shape)
+        shown[f"epoch {1 << number}"] = pages[number]
     drawn = model.pictures_of(model(inputs[: 4 * PER_PAGE])).numpy()
     # The model draws a picture of each class in turn, if it knows any.
     in_turn = ", classes in turn" if getattr(model.decode[0], "num_classes", 0) else ""
-    shown[f"epoch {num_epochs}, kept{in_turn}"] = drawn.reshape(shape)
-    return shown
+    shown[f"epoch {num_epochs}, kept{in_turn}"] = drawn
+    picture = model.decode[0]
+    ends = (picture.low, picture.high) if isinstance(picture, Picture) else (None, None)
+    note = np.array("each column of drawn images is of one seed; all share a scale of grey")
+    return {NOTE: note} | {
+        name: as_bytes(each.reshape(shape), *ends) for name, each in shown.items()
+    }

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnsearch.components import Count
 from nnsearch.study.spec import Direction
 from nnsearch.tasks.drawing import Album, Picture, served, show
 from nnsearch.tasks.metrics import Array
@@ -33,7 +34,7 @@ NEIGHBOUR, MOST_OF_CLASS = 3, 500
 
 
 def generation(
-    targets: Pictures, *, channels: int = 1, conditional: bool = False
+    targets: Pictures, *, channels: Count = 1, conditional: bool = False
 ) -> Annotated[Task, DIRECTIONS | OF_CLASSES]:
     """Pictures drawn from noise, after the images of the training split; their classes only judge.
 

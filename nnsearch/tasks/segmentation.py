@@ -15,6 +15,7 @@ from nnsearch.components import Share
 from nnsearch.errors import DataError, Problem
 from nnsearch.study.spec import Direction
 from nnsearch.tasks.metrics import Array, confusion
+from nnsearch.tasks.shown import NOTE
 from nnsearch.tasks.task import Masks, Task
 
 DIRECTIONS: dict[str, Direction] = {
@@ -24,10 +25,11 @@ DIRECTIONS: dict[str, Direction] = {
     "dice_of_things": "maximize",
     "pixel_accuracy": "maximize",
 }
-NUM_SHOWN = 16
+NUM_SHOWN = 10
 IMAGE_AXES = 4
 SMOOTH = 1.0
 # Vermilion, blue, green and purple of Okabe and Ito, which the colour-blind tell apart as well.
+TINT_NAMES = ("orange", "blue", "green", "purple")
 TINTS = ((0.84, 0.37, 0.0), (0.0, 0.45, 0.7), (0.0, 0.62, 0.45), (0.8, 0.47, 0.65))
 OPAQUE = 0.65
 
@@ -129,7 +131,11 @@ def _show(model: nn.Module, inputs: Tensor, targets: Array) -> dict[str, Array]:
     outputs = model(inputs[: len(masks)]).cpu().numpy()
     predicted = _classes(outputs, masks[0].size).reshape(masks.shape)
     images = inputs[: len(masks)].cpu().numpy()
+    num_classes = outputs.shape[1] // masks[0].size
+    legend = [f"{each} is class {place}" for place, each in enumerate(TINT_NAMES, 1)]
+    again = "; then the colours begin again" if num_classes > len(TINTS) + 1 else ""
     return {
+        NOTE: np.array(f"validation rows; {', '.join(legend[: num_classes - 1])}{again}"),
         "image": images,
         "mask": _over(images, masks),
         "predicted": _over(images, predicted),

@@ -72,7 +72,8 @@ class Task(NamedTuple):
     `around` puts a module of the task's around each trial's model, where the task has state of its
     own to learn or to settle; such trials are trained alone. `baseline` is the model that a search
     is compared with. `show` takes a trained model, the validation split's inputs and its raw
-    targets to images [M, ..., H, W] for a person to look at, by the name of each row of them.
+    targets to images [M, ..., H, W] for a person to look at, by the name of each row of them, and
+    under `shown.NOTE` to a text [] about them.
     `rows` are those of the training split to train on, where that is not each of them once.
     `serve` takes a trained model and the signature of the data to what is exported in place of
     transforms, model and decoding; None where it is these.

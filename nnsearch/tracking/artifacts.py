@@ -18,7 +18,7 @@ def write_artifacts(
     uri: str,
     contents: Mapping[str, Content],
     *,
-    upload: Callable[[str], object],
+    upload: Callable[[Path], object],
     there: Callable[[], Mapping[str, int | None]] = dict,
 ) -> None:
     """Write every content under its name, and `manifest.json` with sizes and hashes last.
@@ -28,8 +28,9 @@ def write_artifacts(
     killed starts over, but for the files of the trial itself, which may be large: those that are
     `there`, in their full size, are not uploaded again.
     """
-    if urlparse(uri).scheme in {"", "file"}:
-        _fill(Path(unquote(urlparse(uri).path)), contents)
+    local = local_folder(uri)
+    if local is not None:
+        _fill(local, contents)
         return
     with tempfile.TemporaryDirectory(prefix="nnsearch-") as folder:
         _fill(Path(folder), contents)
@@ -37,7 +38,13 @@ def write_artifacts(
         for name, content in contents.items():
             if isinstance(content, Path) and sizes.get(name) == content.stat().st_size:
                 (Path(folder) / name).unlink()
-        upload(folder)
+        upload(Path(folder))
+
+
+def local_folder(uri: str) -> Path | None:
+    """The folder that a URI of artifacts names; None where they lie elsewhere."""
+    parts = urlparse(uri)
+    return Path(unquote(parts.path)) if parts.scheme in {"", "file"} else None
 
 
 def _fill(folder: Path, contents: Mapping[str, Content]) -> None:

@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nnsearch.events import Confirmed, Confirming, Event, Tested
+from nnsearch.tracking.backend import RefusedError
 from nnsearch.tracking.runs import Subject, close_parent, interrupt_run, write_trial
-from nnsearch.tracking.store import PARENT, Store, delete_copies, import_mlflow, shown
+from nnsearch.tracking.store import PARENT, Store, delete_copies, is_trouble, shown
 from nnsearch.tracking.study_run import write_said
 from nnsearch.tracking.trials import Trial, note
 
 LONGEST_WAIT = 15.0
-# What MLflow says of a request that will not be taken however often it is sent.
-_HOPELESS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,6 @@ def deliver(
     close: Close | None = None
     num_failures, num_closed, not_before = 0, 0, 0.0
     try:
-        import_mlflow()
         while not (outbox.finished.is_set() or (close and close.given_up.is_set())):
             close = _take(outbox, subject, not_before, is_closing=close is not None) or close
             if time.monotonic() < not_before:
@@ -106,7 +104,7 @@ def deliver(
                 num_failures = 0
                 outbox.trouble.clear()
             except Exception as error:
-                if not _is_the_stores(error):
+                if not is_trouble(error):
                     raise
                 outbox.trouble[:] = [_one_line(error)]
                 # Where something goes through, it is worth asking again soon.
@@ -116,6 +114,9 @@ def deliver(
                 not_before = time.monotonic() + min(0.25 * 2**num_failures, longest)
     except BaseException as error:  # noqa: BLE001 - a thread has nobody above it; see above
         outbox.bugs.append(error)
+    finally:
+        if store is not None:
+            store.backend.close()
 
 
 def _take(outbox: Outbox, subject: Subject, not_before: float, *, is_closing: bool) -> Close | None:
@@ -148,14 +149,17 @@ def _enter(outbox: Outbox, subject: Subject, event: Event) -> None:
 
 
 def _send(outbox: Outbox, subject: Subject, store: Store, flush_seconds: float) -> None:
-    """Send every trial that has ended or has waited long enough, then what is said of the study."""
+    """Send every trial that has waited long enough, then what is said of the study.
+
+    A trial that ends sooner is written once and whole, and while a short study trains the machine
+    is left to it.
+    """
     barriers = outbox.barriers[:]
     wait_seconds = 0.0 if barriers else flush_seconds
     for number, trial in list(outbox.open.items()):
         now = time.monotonic()
-        # A trial that ends sooner is written once and whole.
         _, last = outbox.sent.setdefault(number, (-1, now)) if trial.has_begun else (-1, now)
-        if outbox.is_dirty(number, trial) and (trial.ending or now - last >= wait_seconds):
+        if outbox.is_dirty(number, trial) and now - last >= wait_seconds:
             outbox.sent[number] = (len(trial.epochs), now)
             _send_trial(outbox, subject, store, trial)
     while outbox.said:
@@ -171,11 +175,11 @@ def _send_trial(outbox: Outbox, subject: Subject, store: Store, trial: Trial) ->
     number = trial.asked.trial
     try:
         write_trial(store, subject, trial)
-    except Exception as error:
-        if getattr(error, "error_code", "") not in _HOPELESS:
-            outbox.sent.pop(number, None)
-            raise
+    except RefusedError as error:
         outbox.rejected[number] = f"trial {number}: {_one_line(error)}"
+    except Exception:
+        outbox.sent.pop(number, None)
+        raise
     if trial.ending or number in outbox.rejected:
         outbox.closed.add(number)
         outbox.open.pop(number, None)
@@ -186,18 +190,12 @@ def _send_trial(outbox: Outbox, subject: Subject, store: Store, trial: Trial) ->
 
 def _finish(outbox: Outbox, store: Store, status: str, now: float) -> None:
     """End the runs of trials that have not ended, then the study's own."""
+    store.backend.make_durable()
     for uid, run in list(store.runs.items()):
         if uid != PARENT and run.status == "RUNNING":
             interrupt_run(store, uid, at=now)
     close_parent(store, status, at=now)
     outbox.finished.set()
-
-
-def _is_the_stores(error: Exception) -> bool:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return isinstance(error, MlflowException | SQLAlchemyError | OSError)
 
 
 def _one_line(error: Exception) -> str:

@@ -14,7 +14,6 @@ from nnsearch.events import Epoch, Failed, Finished
 from nnsearch.study.folder import TrialFolder
 from nnsearch.study.spec import Objective, Study
 from nnsearch.tracking.artifacts import Content, write_artifacts
-from nnsearch.tracking.bulk import create_run, end_run
 from nnsearch.tracking.store import PARENT, Run, Store, find
 from nnsearch.tracking.trials import (
     STATES,
@@ -27,11 +26,9 @@ from nnsearch.tracking.trials import (
 from nnsearch.tracking.values import (
     BATCH,
     as_metrics,
+    described,
     history,
-    log,
-    log_dataset,
     milliseconds,
-    tag,
     whole_epochs,
 )
 
@@ -74,8 +71,8 @@ def write_trial(store: Store, subject: Subject, trial: Trial) -> None:
 
 def interrupt_run(store: Store, uid: str, *, at: float) -> None:
     """Mark the run of a trial that has not ended as KILLED; it goes on when the study does."""
-    with store.calling() as client:
-        tag(client, store.runs[uid].id, {"nnsearch.state": "interrupted"})
+    with store.calling() as backend:
+        backend.write(store.runs[uid].id, tags={"nnsearch.state": "interrupted"})
     _terminate(store, uid, "KILLED", at=at, state="interrupted")
 
 
@@ -89,12 +86,13 @@ def open_parent(store: Store, subject: Subject, *, at: float) -> Run:
     if run is None:
         run = _create(store, subject, PARENT, tags=tags, name=study.name, at=at)
     else:
-        with store.calling() as client:
-            tag(client, run.id, tags)
+        with store.calling() as backend:
+            backend.write(run.id, tags=tags)
     if run.status != "RUNNING":
         _reopen(store, PARENT)
-    with store.calling() as client:
-        log_dataset(client, run.id, subject.dataset)
+    if subject.dataset:
+        with store.calling() as backend:
+            backend.log_dataset(run.id, described(subject.dataset))
     store.runs[PARENT] = replace(store.runs[PARENT], is_described=True)
     return store.runs[PARENT]
 
@@ -140,8 +138,8 @@ def _open_run(store: Store, subject: Subject, trial: Trial, parent: Run) -> Run:
         name = f"trial-{asked.trial:04d}"
         run = _create(store, subject, asked.uid, tags=tags, name=name, at=trial.at)
     if run.status != "RUNNING":
-        with store.calling() as client:
-            tag(client, run.id, {"nnsearch.state": "running"})
+        with store.calling() as backend:
+            backend.write(run.id, tags={"nnsearch.state": "running"})
         _reopen(store, asked.uid)
     return store.runs[asked.uid]
 
@@ -155,12 +153,10 @@ def _create(
         store.twice.update([uid] if run is None else [])
     if run is None:
         store.doubtful.add(uid)
-        start = milliseconds(at)
-        with store.calling() as client:
-            made = create_run(client, store.experiment_id, name=name, tags=tags, start_ms=start)
-            if made is None:
-                info = client.create_run(store.experiment_id, start, tags, name).info
-                made = info.run_id, info.artifact_uri
+        with store.calling() as backend:
+            made = backend.create_run(
+                store.experiment_id, name=name, tags=tags, start_ms=milliseconds(at)
+            )
         run = Run(*made, state=tags.get("nnsearch.state", ""))
         crash_point("A3")
     store.runs[uid] = run
@@ -170,16 +166,15 @@ def _create(
 
 def _reopen(store: Store, uid: str) -> None:
     run = store.runs[uid]
-    with store.calling() as client:
-        client.update_run(run.id, status="RUNNING")
+    with store.calling() as backend:
+        backend.reopen_run(run.id)
     store.runs[uid] = replace(run, status="RUNNING", state="")
 
 
 def _terminate(store: Store, uid: str, status: str, *, at: float, state: str = "") -> None:
     run = store.runs[uid]
-    with store.calling() as client:
-        if not end_run(client, run.id, status, end_ms=milliseconds(at)):
-            client.set_terminated(run.id, status, end_time=milliseconds(at))
+    with store.calling() as backend:
+        backend.end_run(run.id, status, end_ms=milliseconds(at))
     store.runs[uid] = replace(run, status=status, state=state)
 
 
@@ -193,14 +188,16 @@ def _write_values(store: Store, trial: Trial, run: Run) -> None:
     last = as_metrics(closing_metrics(trial), at=trial.ending.at) if trial.ending else []
     *full, rest = whole_epochs(fresh, room=BATCH - len(last))
     for epochs in full:
-        with store.calling() as client:
-            log(client, run.id, metrics=history(epochs))
+        with store.calling() as backend:
+            backend.write(run.id, metrics=history(epochs))
         run.steps.update(each.epoch for each in epochs)
     changed = renamed({*wanted, *(name for each in fresh for name in each.metrics)})
     if changed:
         tags["nnsearch.names"] = json.dumps(changed)[:8000]
-    with store.calling() as client:
-        log(client, run.id, metrics=[*history(rest), *last], params=wanted, tags=tags)
+    metrics = [*history(rest), *last]
+    if metrics or wanted or tags:
+        with store.calling() as backend:
+            backend.write(run.id, metrics=metrics, params=wanted, tags=tags)
     run.steps.update(each.epoch for each in rest)
     store.runs[trial.asked.uid] = replace(run, is_described=True)
 
@@ -217,12 +214,11 @@ def _write_files(store: Store, subject: Subject, trial: Trial, run: Run) -> None
         contents |= _pictures(subject, trial, folder)
     if contents:
         # Not `calling`: large files take their time on a slow line.
-        client = store.client
         write_artifacts(
             run.artifact_uri,
             contents,
-            upload=lambda filled: client.log_artifacts(run.id, filled),
-            there=lambda: {each.path: each.file_size for each in client.list_artifacts(run.id)},
+            upload=lambda filled: store.backend.upload(run.id, filled),
+            there=lambda: store.backend.artifacts(run.id),
         )
 
 

@@ -1,6 +1,6 @@
-"""Open an MLflow store for one study and find the runs it has. Writes no trial.
+"""Open a store of runs for one study and find the runs it has. Writes no trial.
 
-MLflow is imported here and in `runs`, within functions, so that it loads in the writer's thread.
+MLflow is imported within functions, so that it loads where it is needed, and only then.
 """
 
 import contextlib
@@ -11,21 +11,22 @@ import json
 import logging
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nnsearch.errors import UsageError
 from nnsearch.study.folder import Home
 from nnsearch.study.spec import Objective, Study
-from nnsearch.tracking.schema import make_tables, write_ahead
+from nnsearch.tracking.artifacts import local_folder
+from nnsearch.tracking.backend import Backend, Found, RefusedError
+from nnsearch.tracking.client import Client, failures
+from nnsearch.tracking.layout import is_known
+from nnsearch.tracking.schema import kept_tables, make_tables, write_ahead
+from nnsearch.tracking.tables import open_tables
 from nnsearch.tracking.trials import slug
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run as MlflowRun
 
 PARENT = ""
 FINAL_STATES = frozenset({"complete", "pruned", "failed"})
@@ -77,7 +78,7 @@ class Store:
     `waiting_since` holds when the call under way began, on the monotonic clock.
     """
 
-    client: "MlflowClient"
+    backend: Backend
     experiment_id: str
     runs: dict[str, Run]
     doubtful: set[str] = field(default_factory=set)
@@ -85,11 +86,11 @@ class Store:
     waiting_since: list[float] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def calling(self) -> Iterator["MlflowClient"]:
-        """The client for one call, whose answer is waited for meanwhile."""
+    def calling(self) -> Iterator[Backend]:
+        """The backend for one call, whose answer is waited for meanwhile."""
         self.waiting_since.append(time.monotonic())
         try:
-            yield self.client
+            yield self.backend
         finally:
             self.waiting_since.clear()
 
@@ -144,36 +145,56 @@ def import_mlflow(uri: str = "") -> None:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)
 
 
+def is_direct(uri: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the store is, or will be, an SQLite file that is written without MLflow."""
+    path, empty = sqlite_path(uri), kept_tables(environ)
+    if path is None or empty is None or not empty.exists():
+        return False
+    return is_known(path if path.exists() else empty, empty)
+
+
+def open_backend(uri: str) -> Backend:
+    """The store at `uri`, for the thread that calls."""
+    path = sqlite_path(uri)
+    if path is not None and path.exists() and is_direct(uri):
+        return open_tables(path)
+    return _client(uri)
+
+
+def is_trouble(error: Exception) -> bool:
+    """Whether a store that is gone, locked or unwilling is to blame, and not a bug."""
+    return isinstance(error, (sqlite3.Error, OSError, RefusedError, *failures()))
+
+
 def open_store(
     uri: str, artifacts: str, study: Study, objective: Objective, *, study_uid: str
 ) -> Store:
     """Make what is missing of schema and experiment, and find the study's runs."""
-    import_mlflow()
-    from mlflow import MlflowClient
-
     path = sqlite_path(uri)
     with _alone_in(path.parent if path else None):
         if path and not path.exists():
             make_tables(path)
-        client = MlflowClient(tracking_uri=uri)
-        experiment_id = _experiment(client, artifacts, study, objective)
         if path:
             write_ahead(path)
+        backend = open_backend(uri)
+        experiment_id, place = _experiment(backend, artifacts, study, objective)
+    if place and local_folder(place) is None and is_direct(uri):
+        backend.close()
+        backend = _client(uri)  # for its artifacts do not lie in a folder
     runs: dict[str, Run] = {}
-    for found in _tagged(client, experiment_id, f"tags.`nnsearch.study_uid` = '{study_uid}'"):
-        uid = found.data.tags.get("nnsearch.trial_uid", PARENT)
-        run = _as_run(client, found, objective)
-        runs[uid] = _one_of(client, runs[uid], run) if uid in runs else run
-    return Store(client, experiment_id, runs)
+    for found in backend.runs(experiment_id, {"nnsearch.study_uid": study_uid}):
+        uid = found.tags.get("nnsearch.trial_uid", PARENT)
+        run = _as_run(backend, found, objective)
+        runs[uid] = _one_of(backend, runs[uid], run) if uid in runs else run
+    return Store(backend, experiment_id, runs)
 
 
 def find(store: Store, uid: str, study_uid: str, objective: Objective) -> Run | None:
     """The run of one trial (or the study's own) by its tag, or None."""
-    which = f" AND tags.`nnsearch.trial_uid` = '{uid}'" if uid else ""
-    query = f"tags.`nnsearch.study_uid` = '{study_uid}'{which}"
-    for found in _tagged(store.client, store.experiment_id, query):
-        if found.data.tags.get("nnsearch.trial_uid", PARENT) == uid:
-            return _as_run(store.client, found, objective)
+    wanted = {"nnsearch.study_uid": study_uid} | ({"nnsearch.trial_uid": uid} if uid else {})
+    for found in store.backend.runs(store.experiment_id, wanted):
+        if found.tags.get("nnsearch.trial_uid", PARENT) == uid:
+            return _as_run(store.backend, found, objective)
     return None
 
 
@@ -181,11 +202,10 @@ def delete_copies(store: Store, study_uid: str) -> None:
     """Delete the runs that were made by a request which nobody waited for any longer."""
     if not store.twice:
         return
-    query = f"tags.`nnsearch.study_uid` = '{study_uid}'"
-    for found in _tagged(store.client, store.experiment_id, query):
-        uid = found.data.tags.get("nnsearch.trial_uid", PARENT)
-        if uid in store.twice and uid in store.runs and found.info.run_id != store.runs[uid].id:
-            store.client.delete_run(found.info.run_id)
+    for found in store.backend.runs(store.experiment_id, {"nnsearch.study_uid": study_uid}):
+        uid = found.tags.get("nnsearch.trial_uid", PARENT)
+        if uid in store.twice and uid in store.runs and found.id != store.runs[uid].id:
+            store.backend.delete_run(found.id)
     store.twice.clear()
 
 
@@ -208,15 +228,25 @@ def view(study: Study, objective: Objective) -> str:
     return written
 
 
-def _experiment(client: "MlflowClient", artifacts: str, study: Study, objective: Objective) -> str:
-    found = client.get_experiment_by_name(study.name)
+def _client(uri: str) -> Client:
+    import_mlflow()
+    from mlflow import MlflowClient
+
+    return Client(MlflowClient(tracking_uri=uri))
+
+
+def _experiment(
+    backend: Backend, artifacts: str, study: Study, objective: Objective
+) -> tuple[str, str]:
+    """The study's experiment and where its artifacts lie; empty where its store settles that."""
+    found = backend.experiment(study.name)
     shared = view(study, objective)
     if found is not None:
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
+        if found.is_deleted:
+            backend.restore_experiment(found.id)
         if found.tags.get(VIEW_TAG) != shared:
-            client.set_experiment_tag(found.experiment_id, VIEW_TAG, shared)
-        return str(found.experiment_id)
+            backend.tag_experiment(found.id, VIEW_TAG, shared)
+        return found.id, found.place
     tags = {
         VIEW_TAG: shared,
         "mlflow.experimentKind": "custom_model_development",
@@ -224,45 +254,31 @@ def _experiment(client: "MlflowClient", artifacts: str, study: Study, objective:
         "mlflow.experiment.primaryMetric.greaterIsBetter": str(objective.direction == "maximize"),
         "mlflow.note.content": study.description or f"The nnsearch study {study.name}.",
     }
-    place = f"{artifacts.rstrip('/')}/{study.name}" if artifacts else None
-    return str(client.create_experiment(study.name, artifact_location=place, tags=tags))
+    place = f"{artifacts.rstrip('/')}/{study.name}" if artifacts else ""
+    return backend.create_experiment(study.name, place or None, tags), place
 
 
-def _tagged(client: "MlflowClient", experiment_id: str, query: str) -> Iterator["MlflowRun"]:
-    token: str | None = None
-    while True:
-        page = client.search_runs(
-            [experiment_id], query, max_results=1000, page_token=token, order_by=["start_time ASC"]
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _as_run(client: "MlflowClient", found: "MlflowRun", objective: Objective) -> Run:
-    tags, metrics = found.data.tags, found.data.metrics
+def _as_run(backend: Backend, found: Found, objective: Objective) -> Run:
+    tags = found.tags
     run = Run(
-        id=found.info.run_id,
-        artifact_uri=found.info.artifact_uri,
-        status=found.info.status,
+        id=found.id,
+        artifact_uri=found.artifact_uri,
+        status=found.status,
         state=tags.get("nnsearch.state", ""),
-        is_described=bool(found.data.params),
+        is_described=found.has_params,
         tested_at=tags.get("nnsearch.tested_at", ""),
         confirmed_at=tags.get("nnsearch.confirmed_at", ""),
     )
-    if metrics and not run.is_over and "nnsearch.trial_uid" in tags:
+    if not run.is_over and "nnsearch.trial_uid" in tags:
         # The steps of one metric stand for all: an epoch is stored whole or not at all.
-        key = slug(objective.key)
-        key = key if key in metrics else next(iter(metrics))
-        run.steps.update(each.step for each in client.get_metric_history(run.id, key))
+        run.steps.update(backend.steps(run.id, slug(objective.key)))
     return run
 
 
-def _one_of(client: "MlflowClient", first: Run, second: Run) -> Run:
+def _one_of(backend: Backend, first: Run, second: Run) -> Run:
     """Of two runs of one trial keep the one that is over, else the older; delete the other."""
     kept, other = (second, first) if second.is_over and not first.is_over else (first, second)
-    client.delete_run(other.id)
+    backend.delete_run(other.id)
     return kept
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from nnsearch.events import Confirmed, Tested
 from nnsearch.tracking.runs import Subject, open_parent
 from nnsearch.tracking.store import PARENT, Store
-from nnsearch.tracking.values import as_metrics, log
+from nnsearch.tracking.values import as_metrics
 
 
 def write_said(store: Store, subject: Subject, event: Confirmed | Tested) -> None:
@@ -33,8 +33,8 @@ def _write_confirmed(store: Store, subject: Subject, confirmed: Confirmed) -> No
         "confirmed/chance": first.chance,
     }
     tags = {"nnsearch.best_trial": str(confirmed.trial), "nnsearch.confirmed_at": at}
-    with store.calling() as client:
-        log(client, run.id, metrics=as_metrics(metrics, at=confirmed.at), tags=tags)
+    with store.calling() as backend:
+        backend.write(run.id, metrics=as_metrics(metrics, at=confirmed.at), tags=tags)
     store.runs[PARENT] = replace(store.runs[PARENT], confirmed_at=at)
 
 
@@ -52,6 +52,6 @@ def _write_tested(store: Store, subject: Subject, tested: Tested) -> None:
         "nnsearch.test_rows": str(tested.num_rows),
         "nnsearch.tested_at": repr(tested.at),
     }
-    with store.calling() as client:
-        log(client, run.id, metrics=as_metrics(metrics, at=tested.at), tags=tags)
+    with store.calling() as backend:
+        backend.write(run.id, metrics=as_metrics(metrics, at=tested.at), tags=tags)
     store.runs[PARENT] = replace(store.runs[PARENT], tested_at=tags["nnsearch.tested_at"])

@@ -17,6 +17,10 @@ from nnsearch.training.recipe import ALONE
 # measurements. More than two CNNs gain little more, and would keep other workers waiting.
 MOST = {"linear": 16, "mlp": 16, "cnn": 2}
 
+# The same where a study says `device = "cuda"`: until the memory is full, which divides a group.
+# Nobody has measured it yet. What `device = "auto"` will find there, a plan cannot know.
+MOST_ON_A_GPU = 256
+
 # Models whose last bits depend on how many train together: convolutions are computed otherwise.
 COMPANY_COUNTS = frozenset({"cnn"})
 
@@ -38,7 +42,7 @@ def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
     for trial in trials:
         key = shape_of(trial)
         group = groups.get(key)
-        if not key or group is None or len(group) >= MOST[trial.model.name]:
+        if not key or group is None or len(group) >= _most(trial):
             group = groups[key] = []
             jobs.append(group)
         group.append(trial)
@@ -81,6 +85,11 @@ def shape_of(trial: TrialSpec) -> str:
     # Those that train on other rows cannot share arrays, whatever else they share.
     task = [trial.task.name, trial.task.options.get("resample", "none")]
     return digest([trial.model.name, structure, task, transforms, shared])
+
+
+def _most(trial: TrialSpec) -> int:
+    is_on_gpu = trial.training.options.get("device") == "cuda"
+    return MOST_ON_A_GPU if is_on_gpu else MOST[trial.model.name]
 
 
 def _is_of_shape(path: str, value: object) -> bool:

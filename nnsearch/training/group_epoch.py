@@ -19,6 +19,7 @@ from nnsearch.training.material import Material
 from nnsearch.training.steps import size, steps
 
 EVALUATED_AT_ONCE = 2**22  # values of a layer, of all trials
+MORE_ON_A_GPU = 16  # times as many, for each kernel has to be launched
 PLANES = 16  # what a convolution may make of each value of an image
 
 
@@ -55,14 +56,16 @@ def train_epoch(group: Group, epoch: int, history: Mapping[int, Sequence[float]]
     losses_SK = material.train.new_zeros((len(plan), len(members)))
     batches = gathered(group, rows, [each for some in plan for each in some])
     for index, some in enumerate(plan):
-        losses_SK[index] = _step(group, islice(batches, len(some)), size(some))
+        losses_SK[index] = take_step(group, islice(batches, len(some)), size(some))
         for part in group.parts:
             part.step(rates[index], first + index + 1)
         add_step_to_means(group, first + index + 1)
     add_epoch_to_means(group, epoch)
     sizes = losses_SK.new_tensor([size(each) for each in plan])
+    # Along rows: the bits of sums down columns would depend on how many trials there are.
+    losses_KS = losses_SK.T.contiguous()
     return Taught(
-        _by_number(members, ((losses_SK * sizes[:, None]).sum(0) / sizes.sum()).tolist()),
+        _by_number(members, ((losses_KS * sizes).sum(1) / sizes.sum()).tolist()),
         _by_number(members, rates[-1]),
         {number: first + step for number, step in _broken(members, losses_SK).items()},
     )
@@ -71,19 +74,34 @@ def train_epoch(group: Group, epoch: int, history: Mapping[int, Sequence[float]]
 def predict_all(group: Group) -> Iterator[tuple[np.ndarray[Any, Any], float]]:
     """Each member's predictions [N, P] on the validation split, float32, and its mean loss."""
     group.mode.is_training = False
-    valid = group.material.valid
-    values = max(valid[0].numel() * (PLANES if group.takes_images else 1), 1024)
-    chunks = valid.split(max(1, EVALUATED_AT_ONCE // (values * len(group.members))))
+    chunks = group.material.valid.split(rows_at_once(group, len(group.members)))
     outputs_KNO = torch.cat([group.net.forward(spread(group, each)) for each in chunks], dim=1)
-    for member, outputs_NO in zip(group.members, outputs_KNO, strict=True):
-        task, targets = member.material.task, member.material.valid_targets
-        loss = float(task.losses(outputs_NO, targets).mean())
+    # Fetched for all members at once: each fetch would wait until a GPU has done its work.
+    losses = torch.stack(
+        [
+            member.material.task.losses(outputs_NO, member.material.valid_targets).mean()
+            for member, outputs_NO in zip(group.members, outputs_KNO, strict=True)
+        ]
+    ).tolist()
+    for member, outputs_NO, loss in zip(group.members, outputs_KNO.cpu(), losses, strict=True):
         with torch.no_grad():
-            decoded = task.decode(outputs_NO.cpu())
+            decoded = member.material.task.decode(outputs_NO)
         yield np.ascontiguousarray(decoded.float().numpy()), loss
 
 
-def _step(group: Group, batches: Iterable[tuple[Tensor, Tensor]], num_rows: int) -> Tensor:
+def rows_at_once(group: Group, num_trials: int) -> int:
+    """How many rows of the validation split a network of so many such trials is given at once."""
+    judged = judged_at_once(group.material.valid, is_image=group.takes_images)
+    return max(1, judged // num_trials)
+
+
+def judged_at_once(valid: Tensor, *, is_image: bool) -> int:
+    """How many such rows all trials together are given at once, if it is no fewer."""
+    most = EVALUATED_AT_ONCE if valid.is_cpu else MORE_ON_A_GPU * EVALUATED_AT_ONCE
+    return most // max(valid[0].numel() * (PLANES if is_image else 1), 1024)
+
+
+def take_step(group: Group, batches: Iterable[tuple[Tensor, Tensor]], num_rows: int) -> Tensor:
     """Each trial's mean loss over the batches of a step, and its gradients, ready to be used."""
     losses_K: Tensor | None = None
     total = grads = group.weights.grads

@@ -17,6 +17,7 @@ from nnsearch.study.limits import limit_of
 from nnsearch.study.spec import TrialSpec, digest
 from nnsearch.training.account import Account, record_cost, sole_attempt
 from nnsearch.training.alone import train_alone
+from nnsearch.training.devices import device_of
 from nnsearch.training.folds import train_on_folds
 from nnsearch.training.fuse import can_fuse
 from nnsearch.training.jobfile import Job, read_job, recorded, write_job
@@ -62,6 +63,8 @@ def _run(folder: JobFolder) -> None:
     if job.folds:
         train_on_folds(job, account, _run)
     record_cost(folder, time.process_time() - begun)
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # another worker may have the same GPU
 
 
 def _train(job: Job, account: Account) -> None:
@@ -78,7 +81,7 @@ def _train(job: Job, account: Account) -> None:
 
 def material_of(trial: TrialSpec, job: Job) -> Material:
     """The trial's material; trials of equal transforms share the arrays of one in a worker."""
-    device = _device(trial)
+    device = device_of(str(trial.training.options.get("device", "auto")))
     key = digest([str(job.data), device, *map(asdict, trial.transforms)])
     tasks = _MATERIALS.setdefault(key, {})
     while len(_MATERIALS) > MATERIALS_KEPT:
@@ -93,10 +96,3 @@ def material_of(trial: TrialSpec, job: Job) -> Material:
         else:
             tasks[task] = with_task(like, trial, job.data, job.code)
     return tasks[task]
-
-
-def _device(trial: TrialSpec) -> str:
-    wanted = str(trial.training.options.get("device", "auto"))
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted

@@ -59,5 +59,7 @@ class Masks:
         drawn_KSC = np.stack([draws(each, num_steps, count) for each in self.streams[layer]])
         # As numbers: torch turns truth values into floats several times slower.
         is_kept = torch.from_numpy((drawn_KSC >= self.thresholds[layer]).view(np.int8))
-        masks_KSC = is_kept.to(self.like.device, self.like.dtype)
+        # To a GPU as bytes, and without waiting for what it still has to do.
+        sent = is_kept.to(self.like.device, non_blocking=True)
+        masks_KSC = sent.to(self.like.dtype)
         return masks_KSC.mul_(self.scales[layer][:, None, None]).transpose(0, 1)

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnsearch.events import Ending, Epoch, Failed, Pruned
 from nnsearch.models.stacked_layer import NotStackableError
+from nnsearch.study.folder import read_json, write_json
 from nnsearch.study.holders import is_of_the_disk
 from nnsearch.study.spec import TrialSpec
 from nnsearch.training import checkpoint
@@ -18,6 +19,7 @@ from nnsearch.training.fuse import COMPANY_COUNTS
 from nnsearch.training.group import Group, Member, make_group
 from nnsearch.training.jobfile import recorded
 from nnsearch.training.material import MaterialOf
+from nnsearch.training.memory import is_of_memory, refuse_too_large
 from nnsearch.training.stopping import is_wanted, leave
 
 
@@ -38,27 +40,84 @@ class _Lesson:
 def train_together(trials: Sequence[TrialSpec], material_of: MaterialOf, account: Account) -> None:
     """Train those of the trials that have not ended as one program, and record each ending.
 
-    Trials that have no stacked form or differ in shape are trained alone.
+    Trials that have no stacked form or differ in shape are trained alone. What the memory is too
+    small for trains in halves, one after the other, and trials of which one has an error train one
+    by one. The folder keeps how they were divided, so that a job that goes on divides them alike.
+    """
+    waiting = _groups(trials, account)
+    while waiting:
+        smaller = _train_group(waiting.pop(0), material_of, account)
+        if smaller:
+            waiting = [*smaller, *waiting]
+            # What was recorded of their epochs is recorded again, with the same numbers.
+            numbers = [[each.number for each in group] for group in waiting]
+            write_json(account.folder.groups, numbers)
+
+
+def _groups(trials: Sequence[TrialSpec], account: Account) -> list[list[TrialSpec]]:
+    """The trials as they were divided, or all of them."""
+    by_number = {each.number: each for each in trials}
+    written = read_json(account.folder.groups)
+    return [[by_number[number] for number in group] for group in written or [list(by_number)]]
+
+
+def _train_group(
+    trials: Sequence[TrialSpec], material_of: MaterialOf, account: Account
+) -> list[list[TrialSpec]]:
+    """Train the trials to their ends, and nothing is returned; or the groups to divide them into.
+
+    An error that comes again in a group of one is its trial's.
     """
     ended = account.ended()
     left = [trial for trial in trials if trial.number not in ended]
-    past = checkpoint.load(account.folder.checkpoint)
+    if not left:
+        return []
+    past = _past(left, account)
     companions = _companions(trials, ended, past, account)
+    everyone = [*left, *companions]
+    lone: Sequence[TrialSpec] = ()
+    smaller: list[list[TrialSpec]] = []
     try:
-        group = make_group([*left, *companions], material_of, account.code)
-        _train(group, account, past, {each.number for each in companions})
+        refuse_too_large(everyone, material_of, account.code)
+        _train(
+            make_group(everyone, material_of, account.code),
+            account,
+            past,
+            {each.number for each in companions},
+        )
     except NotStackableError:
-        for trial in left:
-            train_alone(trial, material_of, account)
+        lone = left
     except Exception as error:
-        if is_of_the_disk(error):
-            raise  # no trial's fault: the study stops until there is room
-        if len(left) == 1 and not companions:
+        ended = account.ended()
+        left = [trial for trial in left if trial.number not in ended]
+        if is_of_the_disk(error) or not left:
+            raise  # no trial's fault: of a disk, the study stops until there is room
+        smaller = _divided(left, error, is_lone=len(everyone) == 1)
+        if not smaller:
             details = traceback.format_exc()
             record(account, Failed(left[0].number, time.time(), one_line(error), details))
-        else:
-            _train_apart(left, material_of, account)
+    # Behind the error, which holds on to all that was there when it was raised.
+    for trial in lone:
+        train_alone(trial, material_of, account)
     checkpoint.remove(account.folder.checkpoint)
+    return smaller
+
+
+def _divided(
+    left: Sequence[TrialSpec], error: Exception, *, is_lone: bool
+) -> list[list[TrialSpec]]:
+    """The groups to train in place of one that had this error; none where its trial has failed."""
+    if len(left) > 1 and is_of_memory(error):
+        half = (len(left) + 1) // 2
+        return [list(left[:half]), list(left[half:])]
+    return [] if is_lone else [[each] for each in left]
+
+
+def _past(left: Sequence[TrialSpec], account: Account) -> dict[str, Any] | None:
+    """The last checkpoint of these trials; a kill may have left that of a group before them."""
+    past = checkpoint.load(account.folder.checkpoint)
+    numbers = set() if past is None else set(past["group"]["numbers"])
+    return past if numbers & {each.number for each in left} else None
 
 
 def _companions(
@@ -80,19 +139,6 @@ def _companions(
         if (isinstance(each, Epoch) and each.epoch > epoch) or isinstance(each, Failed)
     }
     return [each for each in trials if each.number in counting & later]
-
-
-def _train_apart(trials: Sequence[TrialSpec], material_of: MaterialOf, account: Account) -> None:
-    """One after another: one of them has an error, or together they need too much memory.
-
-    What was recorded of their epochs is recorded again, with the same numbers, and an error that
-    comes again is its trial's.
-    """
-    checkpoint.remove(account.folder.checkpoint)
-    ended = account.ended()
-    for trial in trials:
-        if trial.number not in ended:
-            train_together([trial], material_of, account)
 
 
 def _train(

@@ -12,8 +12,11 @@ TORCH = "torch==2.13.0"
 PACKAGES = {
     "optuna": ("optuna==5.0.0", "optuna-integration==5.0.0", "mlflow==3.17.2"),
     "ray": ("ray[tune]==2.60.0", "optuna==5.0.0"),
-    # keras-tuner imports six and does not say so.
-    "keras": ("keras==3.15.1", "keras-tuner==1.4.8", "six==1.17.0"),
+    # keras-tuner imports six and does not say so, and its Bayesian search wants the other two.
+    "keras": (
+        *("keras==3.15.1", "keras-tuner==1.4.8", "six==1.17.0"),
+        *("scikit-learn==1.9.1", "scipy==1.17.1"),
+    ),
     "skorch": ("skorch==1.4.0", "scikit-learn==1.9.1", "scipy==1.17.1"),
     "syne-tune": ("syne-tune==0.16.0",),
 }

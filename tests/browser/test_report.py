@@ -7,6 +7,7 @@ import base64
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ import pytest
 import reported
 from devtools import FLAGS, Page, page
 from PIL import Image
+from test_reports_html import made
 
+from nnsearch.reports.html import page as report_page
+from nnsearch.reports.html_content import Examples, Scored
 from nnsearch.study.folder import Home
 
 # The three studies and the browser come up within the first test.
@@ -128,6 +132,34 @@ def test_the_page_fits_and_can_be_read(
     paper = colours[2, 2].mean()
     assert paper > 0.9 if scheme == "light" else paper < 0.2
     assert len(set(map(bytes, colours[::7, ::7].reshape(-1, 3)))) > 20, "not a blank page"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_images_and_forecasts_fit_and_can_be_read(
+    width: int, scheme: str, *, tab: Page, pictures: Path
+) -> None:
+    path = pictures / "examples.html"
+    path.write_text(examples_page(), encoding="utf-8")
+    show(tab, path, width=width, scheme=scheme)
+    sheets = "[...document.querySelectorAll('.sheets img')]"
+    assert tab.value(f"{sheets}.filter(each => each.naturalWidth > 300).length") == 2
+    assert tab.value(f"{sheets}.every(each => each.width == each.naturalWidth)")
+    assert tab.value("document.documentElement.scrollWidth <= innerWidth")
+    assert tab.value(STICKING_OUT) == []
+    assert tab.value(FAINT) == []
+    assert tab.value(TINY) == []
+    whole_picture(tab, pictures / f"examples-{width}-{scheme}.png", width)
+
+
+def examples_page() -> str:
+    """A report with masks over images and with forecasts, as far as that goes together."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 255, (16, 1, 8, 8), np.uint8)
+    shown = {"note": np.array("orange is class 1"), "image": images, "wrong pixels": images > 200}
+    targets = random.normal(size=(40, 3, 12))
+    forecasts = Scored("valid", targets[:, 0] + 0.3, targets)
+    return report_page(replace(made(), labels=(), examples=Examples(shown, forecasts)))
 
 
 @pytest.mark.parametrize("study", reported.STUDIES)

@@ -2,7 +2,9 @@
 
 import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from subjects import EXAMPLES, INPUTS, file_of, targets_of
@@ -19,6 +21,7 @@ from nnsearch.testing import (
     check_task,
     check_transform,
 )
+from nnsearch.testing import models as testing_models
 
 # What a source reads that is no part of its package: data sets of other packages and of Debian.
 ELSEWHERE = {"japanese_vowels", "vader", "glucose"}
@@ -57,6 +60,38 @@ def test_a_model(model: str) -> None:
         returned = (1 + outputs,) if draws else None
         make = components.load("models", model)
         check_model(make, given.shape, outputs, rows=given.rows, returned=returned, draws=draws)
+
+
+def other_choices(make: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Each choice of each option, but for the default."""
+    for option in components.options(make).values():
+        is_choice = get_origin(option.annotation) is Literal
+        choices = get_args(option.annotation) if is_choice else (True, False)
+        is_known = is_choice or option.annotation is bool
+        yield from ((option.name, each) for each in choices if is_known and each != option.default)
+
+
+@pytest.mark.parametrize("model", BUILTINS["models"])
+def test_a_model_with_each_choice_of_its_options(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On series, if it takes any, else the first kind that it takes; exports take seconds."""
+    monkeypatch.setattr(testing_models, "_check_export", lambda _: None)
+    given = next(INPUTS[kind] for kind in ("series", *INPUTS) if fits(model, kind))
+    outputs = given.outputs_of(model)
+    draws = model in GENERATORS
+    returned = (1 + outputs,) if draws else None
+    make = components.load("models", model)
+    for name, value in other_choices(make):
+        check_model(
+            make,
+            given.shape,
+            outputs,
+            options={name: value},
+            rows=given.rows,
+            returned=returned,
+            draws=draws,
+        )
 
 
 @pytest.mark.parametrize("model", ["gan", "independent"])
@@ -105,6 +140,21 @@ def test_a_task(task: str) -> None:
 )
 def test_a_task_with_options(task: str, options: dict[str, object]) -> None:
     check_task(components.load("tasks", task), targets_of(task), options=options)
+
+
+@pytest.mark.parametrize("task", BUILTINS["tasks"])
+def test_a_task_with_each_choice_of_its_options(task: str) -> None:
+    make = components.load("tasks", task)
+    for name, value in other_choices(make):
+        check_task(make, targets_of(task), options={name: value})
+
+
+@pytest.mark.parametrize("transform", BUILTINS["transforms"])
+def test_a_transform_with_each_choice_of_its_options(transform: str) -> None:
+    make = components.load("transforms", transform)
+    train, other = EXAMPLES[transform](), EXAMPLES[transform](30, seed=1)
+    for name, value in other_choices(make):
+        check_transform(make, train, other, options={name: value})
 
 
 @pytest.mark.parametrize("optimizer", BUILTINS["optimizers"])
