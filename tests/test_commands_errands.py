@@ -56,7 +56,7 @@ import sys
 from nnsearch.commands import errands
 names = ("onnxruntime", "nnsearch.commands.report")
 before = [name in sys.modules for name in names]
-errands.get_ready_to_conclude()
+errands.get_ready_to_export()
 print(*before, *(name in sys.modules for name in names))
 """
 

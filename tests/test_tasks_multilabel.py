@@ -11,7 +11,7 @@ from lessons import Classroom, classroom_of
 from sklearn import metrics as reference
 
 from nnsearch.data.tables import csv
-from nnsearch.data.targets import several_labels
+from nnsearch.data.targets import encode_classes, several_labels
 from nnsearch.errors import DataError
 from nnsearch.study.spec import Component, Objective
 from nnsearch.tasks.multilabel import Weighing, multilabel, multilabel_metrics
@@ -126,6 +126,8 @@ def test_labels_that_are_none_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="one column, not several labels"):
         several_labels(one)
     (tmp_path / "same.csv").write_text("a,x,y\n1,0,1\n2,1,1\n")
+    with pytest.raises(DataError, match=r'task\.name = "multilabel"'):
+        encode_classes(csv(tmp_path, path="same.csv", labels=("x", "y")))
     with pytest.raises(DataError, match="1 labels are the same in every row: 'y'"):
         several_labels(csv(tmp_path, path="same.csv", labels=("x", "y")))
 

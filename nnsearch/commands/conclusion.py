@@ -62,11 +62,13 @@ def conclude(
     best: Finished,
     confirmed: Confirmed | None = None,
     *,
+    exporter: Processes | None = None,
     may_reopen: bool = False,
 ) -> Conclusion:
     """Look at the test split once, with the winner, and export it.
 
-    `best` is the winner, and `confirmed` how it was chosen, if it was confirmed.
+    `best` is the winner, and `confirmed` how it was chosen, if it was confirmed. The export is the
+    affair of `exporter`, where there is one, which loads what that takes while others look.
 
     A study that went on and found another winner looks again only where `may_reopen` says so, and
     says how often it did; else it raises UsageError.
@@ -83,7 +85,7 @@ def conclude(
         looks.append(asdict(tested))
         write_json(opened.folder.looks, looks)
     told = facts(to_json(opened.study), best.trial, best.metrics, tested)
-    export, problem = _export(opened, executor, job, told)
+    export, problem = _export(opened, exporter or executor, job, told)
     baseline = baseline_value(opened.folder.job(BASELINE))
     rival = opened.prepared.baseline
     return Conclusion(best, tested, len(looks), baseline, export, problem, rival, confirmed)

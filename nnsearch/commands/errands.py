@@ -16,10 +16,10 @@ from nnsearch.commands.opening import Inspected
 from nnsearch.study.folder import StudyFolder
 from nnsearch.study.spec import Study, TrialSpec, derived_seed
 
-# What the end of a study takes besides; the last two are packages of an extra.
+# What export and report take besides, in the order of their need; two are packages of an extra.
 ENDING = (
-    *("nnsearch.reports.intervals", "nnsearch.exporting.folder", "nnsearch.commands.report"),
-    *("torch.onnx.utils", "onnx", "onnxruntime"),
+    *("nnsearch.exporting.folder", "torch.onnx.utils", "onnx", "onnxruntime"),
+    "nnsearch.commands.report",
 )
 
 # The ends of the 95 % interval of each metric that has one, and notes on the others.
@@ -96,8 +96,8 @@ def export(job: str, trial: int, folder: str, told: dict[str, Any]) -> str:
     return export_trial(job, trial, folder, told)
 
 
-def get_ready_to_conclude() -> None:
-    """Load what the look at the test split, the export and the report take."""
+def get_ready_to_export() -> None:
+    """Load what the export and the report take."""
     for name in ENDING:
         with suppress(ImportError):  # packages of an extra: the export says what it lacks
             importlib.import_module(name)
