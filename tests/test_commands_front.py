@@ -25,7 +25,7 @@ from nnsearch.search.ledger import read_ledger
 from nnsearch.study.folder import Home, StudyFolder
 from nnsearch.study.load import load_study
 
-# Far apart: a layer has 64, 262,000 and 4.2 million weights. The widest is never trained.
+# Far apart: a layer has 64, 1 and 4.2 million weights. The widest is never trained.
 STUDY = """
 name = "digits-fast"
 [data]
@@ -34,7 +34,7 @@ source = "digits"
 name = "classification"
 [model]
 name = "mlp"
-width = { choice = [8, 512, 2048, 8192] }
+width = { choice = [8, 1024, 2048, 8192] }
 depth = 2
 [optimizer]
 name = "sgd"
@@ -82,7 +82,7 @@ def milliseconds(folder: Path) -> float:
 def test_three_points_are_exported_and_their_latencies_are_in_the_stated_order(whole: Path) -> None:
     points = front_of(whole).points
     widths = [each.params["model.width"] for each in points]
-    assert widths == [2048, 512, 8]
+    assert widths == [2048, 1024, 8]
     stated = [each.values["cost/latency"] for each in points]
     assert stated == sorted(stated, reverse=True)
     accuracy = [each.values["valid/accuracy"] for each in points]
@@ -145,7 +145,7 @@ def test_the_command_line_shows_the_front(
     assert "latency (ms)" in text
     assert call(["show", "digits-fast", "--front", "--json"], monkeypatch) == 0
     told = json.loads(capsys.readouterr().out)
-    assert [each["params"]["model.width"] for each in told["points"]] == [2048, 512, 8]
+    assert [each["params"]["model.width"] for each in told["points"]] == [2048, 1024, 8]
     assert told["objectives"][1] == {"metric": "cost/latency", "direction": "minimize"}
     assert told["constraints"] == ["parameters <= 10000000", "size <= 100000000"]
 
@@ -188,7 +188,7 @@ def test_a_new_version_of_the_study_keeps_its_goals(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(whole / "mlruns", own_folder / "mlruns")
-    wider = "model.mlp.width={ choice = [8, 16, 512, 2048, 8192] }"
+    wider = "model.mlp.width={ choice = [8, 16, 1024, 2048, 8192] }"
     other = 'search.constraints=["parameters <= 5"]'
     command = ["extend", "digits-fast", "--set", wider]
     assert call([*command, "--set", other], monkeypatch) == 2
@@ -219,7 +219,7 @@ def test_a_study_of_one_objective_has_no_front(own_folder: Path) -> None:
 def test_a_study_without_a_feasible_trial_says_so(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = STUDY.replace("10_000_000", "100").replace("8, 512, 2048, 8192", "8, 16")
+    text = STUDY.replace("10_000_000", "100").replace("8, 1024, 2048, 8192", "8, 16")
     (own_folder / "digits-fast.toml").write_text(text)
     assert call(["run", "digits-fast.toml", "--workers", "1"], monkeypatch) == 7
     said = capsys.readouterr().err.splitlines()[-1]

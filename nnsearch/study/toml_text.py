@@ -14,7 +14,7 @@ from typing import Any
 from nnsearch import components
 from nnsearch.study.fingerprint import KINDS
 from nnsearch.study.ranges import KINDS as RANGES
-from nnsearch.study.spec import Search, Split
+from nnsearch.study.spec import Confirmation, Search, Split
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 Tables = dict[str, Any]
@@ -48,7 +48,9 @@ def study_tables(resolved: Mapping[str, Any], root: Path, *, allow_code: bool = 
     made["search"] |= _filled(
         {name: own(f"{kind}s", name, search[name]) for kind, name in drawn.items()}
     )
-    return made
+    # What was recorded before there was a confirmation had none.
+    confirmation = resolved.get("confirmation", {"trials": 0})
+    return made | _filled({"confirmation": _less(confirmation, Confirmation)})
 
 
 def toml(tables: Mapping[str, Any], head: str = "") -> str:

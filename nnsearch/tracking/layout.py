@@ -62,7 +62,8 @@ def is_known(path: Path, empty: Path) -> bool:
 
 def _layout(path: Path) -> list[set[str]]:
     """The revision of a file, and the columns of each table."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
+    # Not read-only: such a reader leaves the files behind that it needs of a store in WAL mode.
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as file:
         revision = {str(row[0]) for row in file.execute("SELECT version_num FROM alembic_version")}
         tables = [file.execute(f"PRAGMA table_info({each})").fetchall() for each in COLUMNS]
         return [revision, *({str(row[1]) for row in table} for table in tables)]
