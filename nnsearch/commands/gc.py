@@ -68,8 +68,8 @@ def gc(
     """Find, and with `apply` delete, what is not needed of every study or of one.
 
     The `keep` best trials of a study stay whole, its best always does, and so does each trial that
-    was exported or looked at on the test split. Raises UsageError for `keep` below 1 and StoreError
-    where a study is being run.
+    was exported or looked at on the test split, or that a local MLflow has yet to be told of.
+    Raises UsageError for `keep` below 1 and StoreError where a study is being run.
     """
     if keep < 1:
         raise UsageError(f"--keep {keep} would delete the best trial.", "Keep 1 or more.")
@@ -90,7 +90,8 @@ def _garbage(
     record, study = read_json(folder.spec), folder.root.name
     ledger = read_ledger(folder)
     spared = _spared(folder, ledger, recorded_objectives(record), keep)
-    tracked = _tracked(record, home, environ)
+    tracked, untold = _tracked(record, ledger, home, environ)
+    spared |= untold
     for number, ending in sorted(ledger.endings.items()):
         if not isinstance(ending, Finished) or number in spared:
             continue
@@ -133,13 +134,16 @@ def _spared(
 
 
 def _tracked(
-    record: Mapping[str, Any], home: Home, environ: Mapping[str, str]
-) -> dict[str, list[Path]]:
-    """The artifacts' folder of each trial's run by its uid; none where a server has them."""
+    record: Mapping[str, Any], ledger: Ledger, home: Home, environ: Mapping[str, str]
+) -> tuple[dict[str, list[Path]], set[int]]:
+    """The artifacts' folder of each trial's run that is over, and the trials that have none yet.
+
+    Neither where only a server knows.
+    """
     uri, artifacts = destination(home, environ)
     path = sqlite_path(uri)
     if path is None or not path.exists():
-        return {}
+        return {}, set()
     store = open_store(
         uri,
         artifacts,
@@ -148,8 +152,9 @@ def _tracked(
         study_uid=record["fingerprint"],
     )
     store.backend.close()
-    places = {uid: local_folder(run.artifact_uri) for uid, run in store.runs.items()}
-    return {uid: [place] for uid, place in places.items() if place is not None}
+    places = {uid: local_folder(run.artifact_uri) for uid, run in store.runs.items() if run.is_over}
+    untold = {number for number, spec in ledger.specs.items() if spec.uid not in places}
+    return {uid: [place] for uid, place in places.items() if place is not None}, untold
 
 
 def _delete(folder: StudyFolder, garbage: list[Garbage]) -> None:
