@@ -1,7 +1,7 @@
 """A store of runs in an SQLite file, written by a few statements into MLflow's own tables.
 
-Importing MLflow takes two seconds of computing, and its client 38 ms for a trial of 280 values, where
-these statements take 3 ms; what they leave behind is what the client would
+Importing MLflow takes two seconds of computing, and its client 38 ms for a trial of 280 values,
+where these statements take 3 ms; what they leave behind is what the client would
 (tests/test_tracking_tables.py holds the two against each other). `layout` says for which files.
 """
 
