@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from dataclasses import fields as fields_of
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from nnsearch.crashes import crash_point
 
 Scalar = bool | int | float | str
+
+_BLOCK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,23 @@ def whole_lines(path: Path, offset: int = 0) -> Iterator[tuple[str, int]]:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Cut the file back to its last newline, so that the next line appended stands alone."""
-    end = max((offset for _, offset in whole_lines(path)), default=0)
-    if path.exists() and path.stat().st_size > end:
+    """Cut the file back to its last newline, so that the next line appended stands alone.
+
+    Read from the end, for it is called before every line of files that grow.
+    """
+    try:
+        with path.open("rb") as file:
+            size = end = file.seek(0, os.SEEK_END)
+            while end and not _ends_a_line(file, end):
+                start = max(0, end - _BLOCK_BYTES)
+                file.seek(start)
+                end = start + file.read(end - start).rfind(b"\n") + 1
+    except FileNotFoundError:
+        return
+    if end < size:
         os.truncate(path, end)
+
+
+def _ends_a_line(file: BinaryIO, end: int) -> bool:
+    file.seek(end - 1)
+    return file.read(1) == b"\n"

@@ -78,12 +78,13 @@ def _nothing(course: Course, reason: str) -> NothingCompletedError:
 
 def _stop_reason(course: Course) -> str:
     """Why the search is over, or nothing; where the target is reached, running trials are ended."""
-    endings = course.work.ledger.in_order()
-    reason = stop_reason(course.study.search, course.objective, endings)
-    best = course.work.ledger.best(course.objective)
-    if best is not None and course.objective.reaches(best.value, course.study.search.target):
+    ledger, search = course.work.ledger, course.study.search
+    if search.target is None and search.patience is None:
+        return ""  # asked after every trial: not to look through them all for nothing
+    best = ledger.best(course.objective)
+    if best is not None and course.objective.reaches(best.value, search.target):
         jobs.abandon(course.work)
-    return reason
+    return stop_reason(search, course.objective, ledger.in_order())
 
 
 def _take_up(course: Course) -> None:
@@ -100,6 +101,9 @@ def _take_up(course: Course) -> None:
 
 
 def _check_failures(course: Course) -> None:
+    endings = course.work.ledger.endings
+    if not endings or not isinstance(endings[max(endings)], Failed):
+        return
     reason = too_many_failed(course.work.ledger.in_order())
     if reason:
         name = course.study.name

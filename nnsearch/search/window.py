@@ -32,10 +32,10 @@ class Window(InMemoryStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Optuna's own list, less what is not to be seen."""
-        if states == (TrialState.WAITING,):  # those that were put in the queue just now
-            return super().get_all_trials(study_id, deepcopy=deepcopy, states=states)
         every = super().get_all_trials(study_id, deepcopy=False)
-        trials = [every[number] for number in self.shown] + every[self.since :]
+        trials = every[self.since :]
+        if states != (TrialState.WAITING,):  # those were put in the queue just now
+            trials = [every[number] for number in self.shown] + trials
         if states is not None:
             trials = [each for each in trials if each.state in states]
         return deep_copy(trials) if deepcopy else trials
