@@ -23,8 +23,7 @@ from nnsearch.data.csv_file import Dialect, read_cells
 from nnsearch.data.examples import Array, Examples, without_copies
 from nnsearch.data.prepare import Prepared, TargetKind, inspect
 from nnsearch.errors import DataError, Problem, UsageError
-from nnsearch.study.folder import write_whole
-from nnsearch.study.frame import NAME
+from nnsearch.study.folder import NAME, write_whole
 from nnsearch.study.spec import Split
 
 DELIMITERS = ",;\t|"

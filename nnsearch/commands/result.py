@@ -13,9 +13,8 @@ from typing import Any
 from nnsearch.commands.places import MLRUNS
 from nnsearch.errors import StudyError
 from nnsearch.events import Confirmed, Event, Finished, Tested
-from nnsearch.study.folder import Home, read_json
-from nnsearch.study.frame import NAME
-from nnsearch.study.load import read_tables
+from nnsearch.study.file import read_tables
+from nnsearch.study.folder import NAME, Home, read_json
 from nnsearch.study.spec import Objective
 
 # What a study may read beside its own file: if one of these changed, it is checked again.

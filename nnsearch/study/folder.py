@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nnsearch.crashes import crash_point
+
+# What a study may be called: its folder is.
+NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 # Files of these kinds are written whole and never changed: whoever copies a study may link them.
 NEVER_CHANGED = (".pt", ".npz")

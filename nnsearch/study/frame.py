@@ -14,6 +14,7 @@ from nnsearch import components
 from nnsearch.components import Count
 from nnsearch.study.branches import Setting, as_table, bind_component
 from nnsearch.study.complaints import At, Spot, dotted, quote, show, subject
+from nnsearch.study.folder import NAME
 from nnsearch.study.goals import bind_goals
 from nnsearch.study.ranges import check_literal
 from nnsearch.study.spec import (
@@ -31,7 +32,6 @@ Portion = Annotated[float, Gt(0), Lt(1)]
 Seed = Annotated[int, Ge(0)]
 
 TABLES = ("data", "task", "model", "optimizer", "schedule", "training", "search", "confirmation")
-NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 MAX_GRID = 100_000
 MAX_FOLDS = 50

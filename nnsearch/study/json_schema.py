@@ -11,8 +11,8 @@ from nnsearch import components
 from nnsearch.components import Option
 from nnsearch.study.bind import COMPONENTS
 from nnsearch.study.complaints import MAX_INTEGER
+from nnsearch.study.folder import NAME
 from nnsearch.study.frame import (
-    NAME,
     confirmation_keys,
     data_keys,
     search_keys,

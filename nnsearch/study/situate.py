@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnsearch.errors import StudyError
 from nnsearch.study.complaints import Complaints
+from nnsearch.study.file import read_tables, read_text
 from nnsearch.study.locate import locate
 from nnsearch.study.overrides import override
 
@@ -22,8 +23,6 @@ def situated(path: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
     except StudyError as error:
         if not any(each.at for each in error.problems):
             raise
-        from nnsearch.study.load import read_tables, read_text  # where all is well it is not needed
-
         places = Complaints(str(path))
         with suppress(StudyError):
             places = Complaints(str(path), locate(read_text(path)))
