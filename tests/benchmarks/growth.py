@@ -1,33 +1,36 @@
 """What a study costs as it grows: the first tenth of its trials against the last.
 
-    python tests/benchmarks/growth.py --trials 1000 --source digits
+    python tests/benchmarks/growth.py --trials 1000 --source digits --widths 64
 
 One tiny study with pruning runs in this process, so that the clock of each of its threads can be
-read while it works. Printed are milliseconds and CPU a trial in the first and the last tenth, which
-part of the driver's CPU time is tracking's, how long the first trial takes from a cold start, and
-memory.
+read while it works. Printed are, for each tenth of the trials, milliseconds a trial of the clock,
+of the CPU of workers, tracking and the rest of the driver, and the mean width of its networks: a
+search that may choose comes to prefer wide ones, which take longer to train. What is tracked is
+written some seconds later, so its CPU time is counted where the trials were that it was for; the
+clock cannot be. Then how long the first trial takes from a cold start, and memory.
 """
 
 import argparse
 import json
 import logging
-import resource
+import sqlite3
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 TRACKER = "mlflow-writer"
 SAMPLE_SECONDS = 0.1
 MIB = 2**20
-Moment = tuple[float, float]
-WIDTHS = {"iris": [4, 8, 16], "digits": [32, 64, 128]}
+NUM_TENTHS = 10
+WIDTHS = {"iris": "4,8,16", "digits": "32,64,128"}
 STUDY = """
 name = "growth"
 [data]
@@ -50,16 +53,31 @@ trials = {trials}
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a trial ended, in seconds since the start, and the CPU seconds used up to then."""
+
+    wall: float
+    driver: float  # its tracking thread's too
+    tracking: float
+    workers: float
+
+
 @dataclass(slots=True)
 class Watch:
     """What was seen of the driver: trials begun and ended, CPU seconds by thread, peak memory.
 
-    `ended` pairs seconds since the start with the driver's CPU seconds at each trial's end.
+    `written` pairs how many trials MLflow's file holds with the tracking thread's CPU seconds then.
     """
 
     began: float = field(default_factory=time.perf_counter)
     ended: list[Moment] = field(default_factory=list)
+    widths: dict[int, float] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
     threads: dict[str, float] = field(default_factory=dict)
+    processes: dict[int, float] = field(default_factory=dict)
+    written: list[tuple[int, float]] = field(default_factory=lambda: [(0, 0.0)])
+    home: Path | None = None
     peak_bytes: int = 0
 
 
@@ -68,38 +86,66 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="What a study costs as it grows.")
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--source", choices=sorted(WIDTHS), default="iris")
+    parser.add_argument("--widths", default="", help="of the networks, e.g. 64 or 32,64")
     given = parser.parse_args(arguments)
     watch = Watch()
     with tempfile.TemporaryDirectory() as scratch, watching(watch):
-        _run(Path(scratch), given.source, given.trials, watch)
+        text = STUDY.replace("{trials}", str(given.trials)).replace("{source}", given.source)
+        text = text.replace("{widths}", f"[{given.widths or WIDTHS[given.source]}]")
+        _run(Path(scratch), text, watch)
         seconds = time.perf_counter() - watch.began
     sys.stdout.write(json.dumps(summary(watch, seconds), indent=1) + "\n")
 
 
-def summary(watch: Watch, seconds: float) -> dict[str, float]:
+def summary(watch: Watch, seconds: float) -> dict[str, object]:
     """The numbers of the second table; those a trial are in milliseconds."""
-    tenth = max(2, len(watch.ended) // 10)
-    first, last = watch.ended[: tenth + 1], watch.ended[-tenth - 1 :]
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    curve = [_tenth(watch, place) for place in range(NUM_TENTHS)]
     driver, tracking = time.process_time(), watch.threads.get(TRACKER, 0.0)
     rounded = {
         "trials": len(watch.ended),
         "wall_s": seconds,
-        "first_trial_s": watch.ended[0][0],
-        "after_last_trial_s": seconds - watch.ended[-1][0],
-        "first_tenth_ms": _rate(first, 0),
-        "last_tenth_ms": _rate(last, 0),
-        "growth": _rate(last, 0) / _rate(first, 0),
-        "first_tenth_driver_cpu_ms": _rate(first, 1),
-        "last_tenth_driver_cpu_ms": _rate(last, 1),
+        "first_trial_s": watch.ended[0].wall,
+        "after_last_trial_s": seconds - watch.ended[-1].wall,
+        "growth": curve[-1]["wall"] / curve[0]["wall"],
+        "growth_of_cpu": _cpu(curve[-1]) / _cpu(curve[0]),
         "driver_cpu_s": driver,
         "driver_cpu_ms_a_trial": 1e3 * driver / len(watch.ended),
         "tracking_cpu_s": tracking,
         "tracking_share_of_driver": tracking / driver,
-        "workers_cpu_s": workers.ru_utime + workers.ru_stime,
+        "workers_cpu_s": sum(watch.processes.values()),
         "peak_mib": watch.peak_bytes / MIB,
     }
-    return {name: round(value, 2) for name, value in rounded.items()}
+    told: dict[str, object] = {name: round(value, 2) for name, value in rounded.items()}
+    told["tenths"] = [
+        " ".join(f"{name} {value:.1f}" for name, value in tenth.items()) for tenth in curve
+    ]
+    return told
+
+
+def _tenth(watch: Watch, place: int) -> dict[str, float]:
+    """Milliseconds a trial in one tenth of the trials, in the order in which they ended."""
+    count = (len(watch.ended) - 1) // NUM_TENTHS
+    first, last = watch.ended[place * count], watch.ended[(place + 1) * count]
+    numbers = watch.order[place * count : (place + 1) * count]
+    each = 1e3 / count
+    return {
+        "wall": each * (last.wall - first.wall),
+        "workers": each * (last.workers - first.workers),
+        "tracking": _tracking(watch, place * count, (place + 1) * count),
+        "driver": each * (last.driver - first.driver - last.tracking + first.tracking),
+        "width": sum(watch.widths[number] for number in numbers) / count,
+    }
+
+
+def _tracking(watch: Watch, begin: int, end: int) -> float:
+    """Milliseconds of the tracking thread a trial, from `begin` to `end` in its own order."""
+    counts, seconds = zip(*watch.written, strict=True)
+    first, last = np.interp([begin, end], counts, seconds)
+    return 1e3 * float(last - first) / (end - begin)
+
+
+def _cpu(tenth: dict[str, float]) -> float:
+    return tenth["workers"] + tenth["tracking"] + tenth["driver"]
 
 
 @contextmanager
@@ -115,28 +161,37 @@ def watching(watch: Watch) -> Iterator[None]:
         watcher.join()
 
 
-def _run(scratch: Path, source: str, num_trials: int, watch: Watch) -> None:
+def _run(scratch: Path, text: str, watch: Watch) -> None:
     # Imported here, for what importing costs is part of what the first trial waits for.
     from nnsearch import Options, run
-    from nnsearch.events import Event, Failed, Finished, Pruned
+    from nnsearch.events import Asked, Event, Failed, Finished, Pruned
     from nnsearch.study.spec import Objective
 
     def listen(event: Event) -> None:
+        if isinstance(event, Asked):
+            watch.widths[event.trial] = float(event.params["model.width"])
         if isinstance(event, Finished | Pruned | Failed):
-            watch.ended.append((time.perf_counter() - watch.began, time.process_time()))
+            watch.order.append(event.trial)
+            watch.ended.append(_now(watch))
 
     @contextmanager
     def show(_objective: Objective, _trials: int | None) -> Iterator[Callable[[Event], None]]:
         yield listen
 
     study = scratch / "growth.toml"
-    told = {"{trials}": str(num_trials), "{source}": source, "{widths}": str(WIDTHS[source])}
-    text = STUDY
-    for mark, value in told.items():
-        text = text.replace(mark, value)
     study.write_text(text)
-    options = Options(home=scratch / "mlruns")
+    watch.home = scratch / "mlruns"
+    options = Options(home=watch.home)
     run(study, options, show=show, warn=logging.getLogger("nnsearch").warning)
+
+
+def _now(watch: Watch) -> Moment:
+    return Moment(
+        wall=time.perf_counter() - watch.began,
+        driver=time.process_time(),
+        tracking=watch.threads.get(TRACKER, 0.0),
+        workers=sum(watch.processes.values()),
+    )
 
 
 def _watch(watch: Watch, over: threading.Event) -> None:
@@ -147,16 +202,22 @@ def _watch(watch: Watch, over: threading.Event) -> None:
                 with suppress(OSError):  # it has just ended; its last reading stands
                     clock = time.pthread_getcpuclockid(each.ident)
                     watch.threads[each.name] = time.clock_gettime(clock)
-        total = 0
-        for process in (own, *own.children(recursive=True)):
+        total = own.memory_info().rss
+        for process in own.children(recursive=True):
             with suppress(psutil.Error):
                 total += process.memory_info().rss
+                clocks = process.cpu_times()
+                watch.processes[process.pid] = clocks.user + clocks.system
         watch.peak_bytes = max(watch.peak_bytes, total)
+        if watch.home is not None and (watch.home / "mlflow.db").exists():
+            with suppress(sqlite3.Error):  # its tables are just being made
+                watch.written.append((_num_written(watch.home), watch.threads.get(TRACKER, 0.0)))
 
 
-def _rate(ended: Sequence[Moment], which: int) -> float:
-    """Milliseconds a trial, of the wall clock (0) or of the driver's CPU time (1)."""
-    return 1e3 * (ended[-1][which] - ended[0][which]) / (len(ended) - 1)
+def _num_written(home: Path) -> int:
+    with closing(sqlite3.connect(f"file:{home / 'mlflow.db'}?mode=ro", uri=True)) as database:
+        question = "SELECT count(*) FROM runs WHERE end_time IS NOT NULL"
+        return int(database.execute(question).fetchone()[0])
 
 
 if __name__ == "__main__":
