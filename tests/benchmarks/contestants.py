@@ -25,12 +25,18 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every contestant is given: a workload, its arrays, and how much of it."""
+    """What every contestant is given: a workload, its arrays, how much of it and the search seed.
+
+    `given` is a file of the configurations to train, for those who shall draw none.
+    """
 
     workload: str
-    arrays: Path
     trials: int
     epochs: int
+    seed: int = 0
+    arrays: Path = Path()
+    given: Path | None = None
+    is_same: bool = False
 
 
 CONTESTANTS = {
@@ -50,4 +56,5 @@ def command(contestant: Contestant, work: Work, environments: Environments) -> l
     """The command that does `work`; a peer that is not installed yet is installed first."""
     python = environments.python(contestant.environment)
     amount = (work.workload, str(work.arrays), str(work.trials), str(work.epochs))
-    return [python, str(WORKLOADS / contestant.script), *amount, *contestant.options]
+    flags = ["--seed", str(work.seed), *(["--given", str(work.given)] if work.given else [])]
+    return [python, str(WORKLOADS / contestant.script), *flags, *amount, *contestant.options]

@@ -1,7 +1,7 @@
 """This machine's measured rate of matrix products, and the fraction of it that training reaches.
 
     python tests/benchmarks/matmul.py
-    python tests/benchmarks/matmul.py --record results.json    # a file of run.py --json
+    python tests/benchmarks/matmul.py --record results.jsonl   # a file of run.py --keep
 
 The rate is that of one core: the fastest of several square float32 products by torch and by numpy,
 whichever is better. A hand-written kernel may beat both; then the fractions are too kind.
@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import kept
 import numpy as np
 import torch
+from measure import Cost
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 SIDES = (256, 512, 1024)
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     best = max(rates.values())
     told: dict[str, Any] = {"gflop_s_a_core": {name: round(each) for name, each in rates.items()}}
     if given.record is not None:
-        told["reached"] = fractions(json.loads(given.record.read_text()), best)
+        told["reached"] = fractions(kept.costs(given.record), best)
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
 
 
@@ -58,16 +60,14 @@ def measure(seconds: float) -> dict[str, float]:
     return rates
 
 
-def fractions(record: dict[str, Any], rate: float) -> dict[str, float]:
+def fractions(runs: dict[str, list[Cost]], rate: float) -> dict[str, float]:
     """Useful arithmetic a CPU second of each contestant, as a fraction of `rate`, by medians.
 
     CPU seconds are those of the whole process, so start-up and tracking count against it.
     """
     return {
-        name: round(
-            statistics.median(each["report"]["gflop"] / each["cpu_s"] for each in costs) / rate, 4
-        )
-        for name, costs in record["rounds"].items()
+        name: round(statistics.median(each.report["gflop"] / each.cpu_s for each in of) / rate, 4)
+        for name, of in runs.items()
     }
 
 

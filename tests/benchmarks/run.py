@@ -1,90 +1,88 @@
 """Compare nnsearch with its peers on the same work, in alternation, and print ratios of medians.
 
     python tests/benchmarks/run.py --workload w1 --peers nnsearch,tight,optuna --rounds 3
+    python tests/benchmarks/run.py --workload w2 --same --keep w2.jsonl
 
 Every contestant is measured as a whole process, start-up included. In a round each runs once, in
-the order given, so that what else happens on the machine falls on all of them. The tight loop
-trains the configurations that nnsearch drew where both take part.
+the order given, so that what else happens on the machine falls on all of them. Round r searches
+from seed r, whoever does, on the division of the rows that nnsearch makes from it. The tight loop
+trains the configurations that nnsearch drew in its round; with `--same` all others do too.
+
+With `--keep` a run is written down as it ends and not repeated: the same command goes on where it
+stopped, and with `--rounds 0` it only prints the table of all rounds kept. Take a new file when
+nnsearch was changed: its version need not tell.
 """
 
 import argparse
 import json
 import os
-import platform
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from contestants import CONTESTANTS, EPOCHS, TRIALS, Contestant, Work, command
-from environments import PACKAGES, Environments, default_root
+from environments import Environments, default_root
+from kept import Book, about
 from measure import Cost, measured
 from splits import write_arrays
+from table import table
 
 LIMIT_SECONDS = 1800.0
-COLUMNS = (
-    *("rounds", "wall s", "spread", "CPU s", "peak MiB", "best accuracy", "GFLOP"),
-    *("wall x", "CPU x", "wall a GFLOP x"),
-)
-Rounds = dict[str, list[Cost]]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure what the command line asks for; 1 where a contestant failed."""
     given = _arguments(arguments)
     names = given.peers.split(",")
+    work = Work(
+        given.workload,
+        given.trials or TRIALS[given.workload],
+        given.epochs or EPOCHS[given.workload],
+        is_same=given.same,
+    )
+    what = about(workload=work.workload, trials=work.trials, epochs=work.epochs, same=work.is_same)
     environments = Environments(given.environments)
-    for name in names:  # before anything is timed
-        environments.python(CONTESTANTS[name].environment)
+    failed: set[str] = set()
     with tempfile.TemporaryDirectory() as scratch:
-        work = Work(
-            given.workload,
-            write_arrays(given.workload, Path(scratch)),
-            given.trials or TRIALS[given.workload],
-            given.epochs or EPOCHS[given.workload],
-        )
-        rounds, failed = compare(names, work, environments, num_rounds=given.rounds)
-    sys.stdout.write("\n".join(table(rounds, given.base, work)) + "\n")
-    if given.json:
-        given.json.write_text(json.dumps(as_record(rounds, work), indent=1) + "\n")
+        book = Book(given.keep or Path(scratch) / "kept.jsonl", what)
+        if given.rounds:
+            for name in names:  # before anything is timed
+                environments.python(CONTESTANTS[name].environment)
+        for seed in range(given.first_seed, given.first_seed + given.rounds):
+            left = [name for name in names if name not in failed]
+            failed |= play(left, replace(work, seed=seed), environments, book)
+        results = book.results()
+    listed = {name: results[name] for name in names if name in results}
+    sys.stdout.write("\n".join([heading(work, given.base), "", *table(listed, given.base)]) + "\n")
     return 1 if failed else 0
 
 
-def compare(
-    names: Sequence[str], work: Work, environments: Environments, *, num_rounds: int
-) -> tuple[Rounds, set[str]]:
-    """The costs of each contestant, a round after the other, and those that failed.
-
-    One that fails says so on standard error and takes no further part.
-    """
-    rounds: Rounds = {name: [] for name in names}
+def play(names: Sequence[str], work: Work, environments: Environments, book: Book) -> set[str]:
+    """One round of those that the book lacks; the names of those that failed, which it says."""
     failed: set[str] = set()
+    done = book.results()
+    missing = [name for name in names if work.seed not in done.get(name, {})]
+    if not missing:
+        return failed
     with tempfile.TemporaryDirectory() as scratch:
-        drawn = Path(scratch) / "configurations.json"
-        for index in range(num_rounds):
-            for name in names:
-                if name in failed:
-                    continue
-                folder = Path(scratch) / f"{index}-{name}"
-                folder.mkdir()
-                try:
-                    cost = measure_once(_with_drawn(name, drawn), work, environments, folder)
-                except RuntimeError as error:
-                    sys.stderr.write(f"{name} failed: {error}\n")
-                    failed.add(name)
-                    continue
-                rounds[name].append(cost)
-                if name == "nnsearch":
-                    drawn.write_text(json.dumps(cost.report["configurations"]))
-                sys.stderr.write(
-                    f"round {index + 1}: {name} {cost.wall_s:.1f} s, CPU {cost.cpu_s:.1f} s\n"
-                )
-    return {name: costs for name, costs in rounds.items() if costs}, failed
+        arrays = write_arrays(work.workload, Path(scratch), work.seed)
+        for name in missing:
+            folder = Path(scratch) / name
+            folder.mkdir()
+            ours = book.results().get("nnsearch", {}).get(work.seed)
+            try:
+                amount = _with_given(name, replace(work, arrays=arrays), ours, folder)
+                cost = measure_once(CONTESTANTS[name], amount, environments, folder)
+            except RuntimeError as error:
+                sys.stderr.write(f"{name} failed: {error}\n")
+                failed.add(name)
+                continue
+            book.add(name, work.seed, cost)
+            told = f"{name} {cost.wall_s:.1f} s, CPU {cost.cpu_s:.1f} s"
+            sys.stderr.write(f"seed {work.seed}: {told}\n")
+    return failed
 
 
 def measure_once(
@@ -99,68 +97,24 @@ def measure_once(
     return measured(line, folder, environment, limit_seconds=LIMIT_SECONDS)
 
 
-def table(rounds: Rounds, base: str, work: Work) -> list[str]:
-    """The lines of a Markdown table: medians, and how many times the base's each of them is.
-
-    `wall x` and `CPU x` are ratios of medians; `spread` is the slowest wall time over the fastest.
-    The last ratio is of wall time for the same arithmetic, as every searcher draws its own trials.
-    """
-    lines = [
-        f"{work.workload}: {work.trials} trials of {work.epochs} epochs; ratios to {base}",
-        "",
-        f"| | {' | '.join(COLUMNS)} |",
-        "|---" * (len(COLUMNS) + 1) + "|",
-    ]
-    reference = rounds.get(base)
-    for name, costs in rounds.items():
-        cells = [CONTESTANTS[name].title, str(len(costs)), *_cells(costs)]
-        ratios = ["", "", ""] if reference is None else _ratios(costs, reference)
-        lines.append(f"| {' | '.join([*cells, *ratios])} |")
-    return lines
+def heading(work: Work, base: str) -> str:
+    """The line above the table."""
+    amount = f"{work.workload}: {work.trials} trials of {work.epochs} epochs"
+    same = "; all train nnsearch's configurations" if work.is_same else ""
+    return f"{amount}, each round on a seed of its own{same}; ratios to {base}"
 
 
-def as_record(rounds: Rounds, work: Work) -> dict[str, Any]:
-    """Everything that was measured, with versions and date, to be kept."""
-    names = ("nnsearch", "torch", "optuna", "mlflow", "numpy", "scikit-learn")
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {sys.version.split()[0]}",
-        "versions": {name: version(name) for name in names},
-        "peers": PACKAGES,
-        "work": asdict(replace(work, arrays=Path())) | {"arrays": ""},
-        "rounds": {name: [asdict(each) for each in costs] for name, costs in rounds.items()},
-    }
-
-
-def median(costs: Sequence[Cost], name: str) -> float:
-    """The median of one of `Cost`'s numbers over the rounds."""
-    return float(statistics.median(getattr(each, name) for each in costs))
-
-
-def _cells(costs: Sequence[Cost]) -> list[str]:
-    walls = [each.wall_s for each in costs]
-    return [
-        f"{median(costs, 'wall_s'):.1f}",
-        f"{max(walls) / min(walls):.2f}",
-        f"{median(costs, 'cpu_s'):.1f}",
-        f"{median(costs, 'peak_mib'):.0f}",
-        f"{costs[-1].report['best_valid_accuracy']:.4f}",
-        f"{costs[-1].report['gflop']:.0f}",
-    ]
-
-
-def _ratios(costs: Sequence[Cost], reference: Sequence[Cost]) -> list[str]:
-    wall = median(costs, "wall_s") / median(reference, "wall_s")
-    arithmetic = costs[-1].report["gflop"] / reference[-1].report["gflop"]
-    cpu = median(costs, "cpu_s") / median(reference, "cpu_s")
-    return [f"{wall:.2f}", f"{cpu:.2f}", f"{wall / arithmetic:.2f}"]
-
-
-def _with_drawn(name: str, drawn: Path) -> Contestant:
-    contestant = CONTESTANTS[name]
-    if name == "tight" and drawn.exists():
-        return replace(contestant, options=(str(drawn),))
-    return contestant
+def _with_given(name: str, work: Work, ours: Cost | None, folder: Path) -> Work:
+    """The work with nnsearch's configurations of the round, for whoever shall not draw."""
+    is_drawing = not work.is_same and (name != "tight" or ours is None)
+    if is_drawing or CONTESTANTS[name].script == CONTESTANTS["nnsearch"].script:
+        return work
+    if ours is None:
+        message = f"there is no run of nnsearch with seed {work.seed} whose trials it could train."
+        raise RuntimeError(message)
+    given = folder / "given.json"
+    given.write_text(json.dumps(ours.report["configurations"]))
+    return replace(work, given=given)
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -170,10 +124,12 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--peers", default=",".join(CONTESTANTS), help="their names, in their order")
     add("--base", default="nnsearch", help="what the ratios refer to")
     add("--rounds", type=int, default=3)
+    add("--first-seed", type=int, default=0, help="that of the first round")
+    add("--same", action="store_true", help="all train the configurations that nnsearch drew")
     add("--trials", type=int, default=0, help="fewer or more than the workload's own")
     add("--epochs", type=int, default=0)
     add("--environments", type=Path, default=default_root(), help="where peers are installed")
-    add("--json", type=Path, default=None, help="a file for all that was measured")
+    add("--keep", type=Path, default=None, help="a file that runs are written to and read from")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.peers.split(",")) - CONTESTANTS.keys())
     if unknown:

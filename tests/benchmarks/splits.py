@@ -13,15 +13,19 @@ from nnsearch.study.load import load_study
 WORKLOADS = Path(__file__).resolve().parent / "workloads"
 
 
-def write_arrays(workload: str, folder: Path) -> Path:
-    """The NPZ archive of x_train, y_train, x_valid and y_valid; pixels from 0 to 1, float32."""
+def write_arrays(workload: str, folder: Path, seed: int = 0) -> Path:
+    """The NPZ archive of x_train, y_train, x_valid and y_valid; pixels from 0 to 1, float32.
+
+    `seed` is the study's, which divides its rows.
+    """
     root = os.environ.get("FASHION_MNIST")
-    overrides = [f"data.idx.data_root={root}"] if workload == "w2" and root else []
+    overrides = [f"seed={seed}"]
+    overrides += [f"data.idx.data_root={root}"] if workload == "w2" and root else []
     study = load_study(WORKLOADS / f"{workload}.toml", overrides=overrides)
     prepared = prepare_data(study, StudyFolder(folder / "study"))
     train, valid = (open_part(prepared.folder, part) for part in ("train", "valid"))
     brightest = np.float32(train.inputs.max())
-    target = folder / f"{workload}.npz"
+    target = folder / f"{workload}-{seed}.npz"
     np.savez(
         target,
         x_train=train.inputs.astype(np.float32) / brightest,

@@ -3,7 +3,8 @@
     python tests/benchmarks/target.py --seeds 10
 
 The rival asks Optuna's TPE for one trial after the other and trains it with the tight loop, with
-nothing tracked. Both search W1's space from the same seeds, each as a whole process, in turns.
+nothing tracked. Both search W1's space from the same seeds and on the same division of
+the rows, each as a whole process, in turns.
 """
 
 import argparse
@@ -35,22 +36,19 @@ def main(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     runs: dict[str, list[dict[str, Any]]] = {"nnsearch": [], "tpe": []}
     with tempfile.TemporaryDirectory() as scratch:
-        arrays = write_arrays("w1", Path(scratch))
-        amount = ["w1", str(arrays), str(given.trials), str(EPOCHS["w1"])]
         for seed in range(given.seeds):
+            arrays = write_arrays("w1", Path(scratch), seed)
+            amount = ["w1", str(arrays), str(given.trials), str(EPOCHS["w1"])]
             options = {
-                "nnsearch": [
-                    f"seed={seed}",
-                    f"search.target={given.target}",
-                    f"search.pruner={given.pruner}",
-                ],
-                "tpe": [str(seed), str(given.target)],
+                "nnsearch": [f"search.target={given.target}", f"search.pruner={given.pruner}"],
+                "tpe": [str(given.target)],
             }
             scripts = {"nnsearch": "nnsearch_study.py", "tpe": "tpe_to_target.py"}
             for name, script in scripts.items():
                 folder = Path(scratch) / f"{seed}-{name}"
                 folder.mkdir()
-                line = [sys.executable, str(WORKLOADS / script), *amount, *options[name]]
+                line = [sys.executable, str(WORKLOADS / script), "--seed", str(seed)]
+                line += [*amount, *options[name]]
                 runs[name].append(_once(line, folder, given.target))
                 sys.stderr.write(f"seed {seed}: {name} {runs[name][-1]}\n")
     sys.stdout.write(json.dumps(summary(runs), indent=1) + "\n")

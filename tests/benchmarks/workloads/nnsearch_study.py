@@ -23,7 +23,7 @@ def main() -> None:
     task = task_from(sys.argv[1:])
     began = time.perf_counter()
     study = Path(__file__).resolve().with_name(f"{task.workload}.toml")
-    settings = [f"training.epochs={task.epochs}", *task.options]
+    settings = [f"seed={task.seed}", f"training.epochs={task.epochs}", *task.options]
     if task.workload == "w2" and "FASHION_MNIST" in os.environ:
         settings.append(f"data.idx.data_root={os.environ['FASHION_MNIST']}")
     line = [sys.executable, "-m", "nnsearch", "run", str(study), "--trials", str(task.trials)]
@@ -39,7 +39,7 @@ def configurations(folder: Path) -> Iterator[Configuration]:
     for line in (folder / "trials.jsonl").read_text().splitlines():
         for trial in json.loads(line):
             params = {key.partition(".")[2]: value for key, value in trial["params"].items()}
-            yield {**params, "optimizer": params.pop("name")}
+            yield {"optimizer": params.pop("name"), **params}
 
 
 if __name__ == "__main__":

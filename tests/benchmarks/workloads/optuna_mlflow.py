@@ -11,6 +11,7 @@ import warnings
 
 import mlflow
 import optuna
+import torch
 import torch.nn.functional as F
 from optuna_integration.mlflow import MLflowCallback  # type: ignore[import-untyped]
 from torch import Tensor, nn, no_grad
@@ -18,7 +19,6 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 from work import (
     BATCH_SIZE,
-    SEED,
     Configuration,
     Task,
     build,
@@ -39,6 +39,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     began = time.perf_counter()
+    torch.manual_seed(task.seed)
     x_train, y_train, x_valid, y_valid = tensors(task)
     configurations: list[Configuration] = []
     callback = MLflowCallback(tracking_uri="sqlite:///mlflow.db", metric_name="accuracy")
@@ -54,9 +55,11 @@ def main() -> None:
     study = optuna.create_study(
         direction="maximize",
         study_name=task.workload,
-        sampler=optuna.samplers.TPESampler(seed=SEED),
+        sampler=optuna.samplers.TPESampler(seed=task.seed),
         pruner=optuna.pruners.NopPruner(),
     )
+    for each in task.given:
+        study.enqueue_trial(each)
     study.optimize(objective, n_trials=task.trials, callbacks=[callback])
     tell(task, configurations, study.best_value, began)
 

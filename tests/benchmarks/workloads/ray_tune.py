@@ -18,7 +18,6 @@ from work import (
     MOST_DROPOUT,
     OPTIMIZERS,
     RATES,
-    SEED,
     Data,
     Task,
     task_from,
@@ -48,7 +47,7 @@ def main() -> None:
         tune_config=tune.TuneConfig(
             metric="accuracy",
             mode="max",
-            search_alg=OptunaSearch(seed=SEED),
+            search_alg=OptunaSearch(seed=task.seed, points_to_evaluate=list(task.given)),
             num_samples=task.trials,
             max_concurrent_trials=NUM_WORKERS,
             reuse_actors="reuse" in task.options,
@@ -66,7 +65,7 @@ def _trial(configuration: dict[str, Any], task: Task, data: Data) -> None:
         task,
         configuration,
         data,
-        seed=SEED,
+        seed=task.seed,
         report=lambda _, value: tune.report({"accuracy": value}),
     )
 

@@ -1,4 +1,7 @@
-"""skorch with scikit-learn's RandomizedSearchCV in two processes: no TPE, no tracking."""
+"""skorch with scikit-learn's RandomizedSearchCV in two processes: no TPE, no tracking.
+
+Where configurations are given, GridSearchCV over a list of grids of one point each.
+"""
 
 import sys
 import time
@@ -7,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import loguniform, uniform
-from sklearn.model_selection import PredefinedSplit, RandomizedSearchCV
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, RandomizedSearchCV
 from skorch import NeuralNetClassifier  # type: ignore[import-not-found]
 from skorch.dataset import Dataset  # type: ignore[import-not-found]
 from skorch.helper import predefined_split  # type: ignore[import-not-found]
@@ -17,7 +20,6 @@ from work import (
     DEPTHS,
     MOST_DROPOUT,
     RATES,
-    SEED,
     Configuration,
     Task,
     arrays,
@@ -33,8 +35,11 @@ CLASSES = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.op
 class Network(nn.Module):
     """The workload's network with its sizes as arguments, which is what skorch searches over."""
 
-    def __init__(self, workload: str, size: int = 0, depth: int = 2, dropout: float = 0.0) -> None:
+    def __init__(
+        self, workload: str, *, seed: int, size: int = 0, depth: int = 2, dropout: float = 0.0
+    ) -> None:
         super().__init__()
+        torch.manual_seed(seed)  # here, for each candidate is fitted in one process of several
         name = "width" if workload == "w1" else "channels"
         chosen = {name: size or 16, "depth": depth, "dropout": dropout}
         self.layers = build(workload, chosen)
@@ -53,6 +58,7 @@ def main() -> None:
     net = NeuralNetClassifier(
         Network,
         module__workload=task.workload,
+        module__seed=task.seed,
         criterion=nn.CrossEntropyLoss,
         max_epochs=task.epochs,
         batch_size=BATCH_SIZE,
@@ -61,15 +67,18 @@ def main() -> None:
         verbose=0,
     )
     fold = np.repeat([-1, 0], [len(x_train), len(x_valid)])
-    search = RandomizedSearchCV(
-        net,
-        _space(task),
-        n_iter=task.trials,
-        cv=PredefinedSplit(fold),
-        scoring="accuracy",
-        refit=False,
-        n_jobs=NUM_WORKERS,
-        random_state=SEED,
+    how = {
+        "cv": PredefinedSplit(fold),
+        "scoring": "accuracy",
+        "refit": False,
+        "n_jobs": NUM_WORKERS,
+    }
+    search = (
+        GridSearchCV(net, [_point(task, each) for each in task.given], **how)
+        if task.given
+        else RandomizedSearchCV(
+            net, _space(task), n_iter=task.trials, random_state=task.seed, **how
+        )
     )
     search.fit(np.concatenate([x_train, x_valid]), np.concatenate([y_train, y_valid]))
     best = float(np.nanmax(search.cv_results_["mean_test_score"]))
@@ -85,6 +94,16 @@ def _space(task: Task) -> dict[str, Any]:
         "module__dropout": uniform(0, MOST_DROPOUT),
         "lr": loguniform(*RATES),
         "optimizer": list(CLASSES.values()),
+    }
+
+
+def _point(task: Task, configuration: Configuration) -> dict[str, list[Any]]:
+    return {
+        "module__size": [configuration[task.size[0]]],
+        "module__depth": [configuration["depth"]],
+        "module__dropout": [configuration["dropout"]],
+        "lr": [configuration["lr"]],
+        "optimizer": [CLASSES[configuration["optimizer"]]],
     }
 
 

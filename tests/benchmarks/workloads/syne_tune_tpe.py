@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from syne_tune import StoppingCriterion, Tuner  # type: ignore[import-not-found]
 from syne_tune.backend import LocalBackend  # type: ignore[import-not-found]
 from syne_tune.config_space import (  # type: ignore[import-not-found]
@@ -15,7 +16,7 @@ from syne_tune.config_space import (  # type: ignore[import-not-found]
 )
 from syne_tune.experiments import load_experiment  # type: ignore[import-not-found]
 from syne_tune.optimizer.baselines import TPE  # type: ignore[import-not-found]
-from work import DEPTHS, MOST_DROPOUT, OPTIMIZERS, RATES, SEED, Task, task_from, tell
+from work import DEPTHS, MOST_DROPOUT, OPTIMIZERS, RATES, Task, task_from, tell
 
 NUM_WORKERS = 2
 PREFIX = "config_"
@@ -25,13 +26,29 @@ def main() -> None:
     """Search, and find the configurations in the table of results."""
     task = task_from(sys.argv[1:])
     began = time.perf_counter()
-    fixed = {"workload": task.workload, "data": str(task.data), "epochs": task.epochs}
+    np.random.seed(task.seed)  # noqa: NPY002 (its random draws heed nothing else)
+    fixed = {
+        "workload": task.workload,
+        "data": str(task.data),
+        "epochs": task.epochs,
+        "seed": task.seed,
+    }
     searched = _space(task)
     script = Path(__file__).resolve().with_name("syne_tune_trial.py")
+    scheduler = TPE(
+        fixed | searched,
+        metric="accuracy",
+        do_minimize=False,
+        random_seed=task.seed,
+        points_to_evaluate=[fixed | each for each in task.given],
+    )
+    # Its own limits on the number of trials let one or two more begin.
+    ask, left = scheduler.suggest, iter(range(task.trials))
+    scheduler.suggest = lambda: next((ask() for _ in left), None)
     tuner = Tuner(
         trial_backend=LocalBackend(str(script)),
-        scheduler=TPE(fixed | searched, metric="accuracy", do_minimize=False, random_seed=SEED),
-        stop_criterion=StoppingCriterion(max_num_trials_finished=task.trials),
+        scheduler=scheduler,
+        stop_criterion=StoppingCriterion(),
         n_workers=NUM_WORKERS,
         sleep_time=0.1,
         print_update_interval=1e9,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from syne_tune import Reporter  # type: ignore[import-not-found]
-from work import SEED, Task, tensors, train
+from work import Task, tensors, train
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name, kind in {"workload": str, "data": Path, "optimizer": str}.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
-    for name in ("epochs", "depth", "width", "channels"):
+    for name in ("epochs", "seed", "depth", "width", "channels"):
         parser.add_argument(f"--{name}", type=int)
     for name in ("dropout", "lr"):
         parser.add_argument(f"--{name}", type=float)
@@ -25,7 +25,7 @@ def main() -> None:
         task,
         vars(given),
         tensors(task),
-        seed=SEED,
+        seed=given.seed,
         report=lambda epoch, accuracy: reporter(epoch=epoch, accuracy=accuracy),
     )
 

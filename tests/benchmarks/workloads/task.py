@@ -25,18 +25,22 @@ RATES = (1e-4, 1e-1)
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 BATCH_SIZE = 64
 NUM_CLASSES = 10
-SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One run of a peer: the workload's name, its data, how many trials of how many epochs."""
+    """One run of a peer: the workload's name, its data, how many trials of how many epochs.
+
+    What a peer draws follows from `seed`, unless it is `given` the configurations to train.
+    """
 
     workload: str
     data: Path
     trials: int
     epochs: int
     options: tuple[str, ...]
+    seed: int = 0
+    given: tuple[Configuration, ...] = ()
 
     @property
     def size(self) -> tuple[str, Sequence[int]]:
@@ -52,10 +56,13 @@ def task_from(arguments: Sequence[str]) -> Task:
     parser.add_argument("trials", type=int)
     parser.add_argument("epochs", type=int)
     parser.add_argument("options", nargs="*")
-    given = parser.parse_args(arguments)
-    return Task(
-        given.workload, given.data.resolve(), given.trials, given.epochs, tuple(given.options)
-    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--given", type=Path, help="configurations, a list in JSON")
+    read = parser.parse_args(arguments)
+    given = tuple(json.loads(read.given.read_text())) if read.given else ()
+    trials = len(given) or read.trials
+    options = tuple(read.options)
+    return Task(read.workload, read.data.resolve(), trials, read.epochs, options, read.seed, given)
 
 
 def gflop(task: Task, configuration: Configuration, num_train: int, num_valid: int) -> float:

@@ -1,6 +1,6 @@
 """Optuna's TPE in memory over the tight loop, until a validation accuracy is reached.
 
-Options: the seed and the accuracy.
+Its option is the accuracy.
 """
 
 import sys
@@ -14,7 +14,7 @@ from work import Configuration, suggest, task_from, tell, tensors, train
 def main() -> None:
     """Search trial by trial; stop at the first that gets there."""
     task = task_from(sys.argv[1:])
-    seed, target = int(task.options[0]), float(task.options[1])
+    target = float(task.options[0])
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     began = time.perf_counter()
@@ -23,15 +23,14 @@ def main() -> None:
 
     def objective(trial: optuna.Trial) -> float:
         configurations.append(suggest(task, trial))
-        return train(
-            task, configurations[-1], data, seed=seed + trial.number, report=lambda *_: None
-        )
+        seed = task.seed + trial.number
+        return train(task, configurations[-1], data, seed=seed, report=lambda *_: None)
 
     def stop(study: optuna.Study, _trial: optuna.trial.FrozenTrial) -> None:
         if study.best_value >= target:
             study.stop()
 
-    sampler = optuna.samplers.TPESampler(seed=seed)
+    sampler = optuna.samplers.TPESampler(seed=task.seed)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.optimize(objective, n_trials=task.trials, callbacks=[stop])
     tell(task, configurations, study.best_value, began)

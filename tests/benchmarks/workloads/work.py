@@ -17,7 +17,6 @@ from task import (
     NUM_CLASSES,
     OPTIMIZERS,
     RATES,
-    SEED,
     Configuration,
     Task,
     task_from,
@@ -26,7 +25,7 @@ from task import (
 from torch import Tensor, nn
 
 __all__ = [
-    "BATCH_SIZE", "DEPTHS", "MOST_DROPOUT", "NUM_CLASSES", "OPTIMIZERS", "RATES", "SEED",
+    "BATCH_SIZE", "DEPTHS", "MOST_DROPOUT", "NUM_CLASSES", "OPTIMIZERS", "RATES",
     "Configuration", "Task", "task_from", "tell",
 ]  # fmt: skip
 
@@ -64,8 +63,8 @@ def make_optimizer(configuration: Configuration, model: nn.Module) -> torch.opti
 
 
 def draw(task: Task, count: int) -> list[Configuration]:
-    """Random configurations, always the same."""
-    generator = np.random.default_rng(SEED)
+    """Random configurations, the same for the same seed."""
+    generator = np.random.default_rng(task.seed)
     name, choices = task.size
     low, high = DEPTHS[task.workload]
     exponents = np.log10(RATES)
