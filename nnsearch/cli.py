@@ -8,9 +8,8 @@ import gc
 import os
 import signal
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -22,6 +21,12 @@ from nnsearch.terminal import quick_to_leave as _quick_to_leave
 from nnsearch.terminal import say as _say
 from nnsearch.terminal import show as _print
 from nnsearch.terminal import terminate as _terminate
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from nnsearch.commands.result import Listen
+    from nnsearch.study.spec import Objective
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -85,10 +90,14 @@ def run(
     file = find_study_file(study)
     _say(f"reading {file} ...")  # what is imported from here on takes seconds
 
+    # No more than these: what they load, torch waits for.
     from nnsearch.commands.result import Options
     from nnsearch.commands.run import run
-    from nnsearch.commands.summary import as_document, as_text
-    from nnsearch.tracking.console import console_listener
+
+    def live(objective: "Objective", trials: int | None) -> "AbstractContextManager[Listen]":
+        from nnsearch.tracking.console import console_listener
+
+        return console_listener(objective, trials, stream=sys.stderr)
 
     chosen = Options(
         overrides=tuple(changes or ()),
@@ -102,9 +111,10 @@ def run(
         reopen_test=reopen_test,
         environ=dict(os.environ),
     )
-    live = partial(console_listener, stream=sys.stderr)
     with _quick_to_leave(grace):
         result = run(file, chosen, show=live, warn=_say)
+    from nnsearch.commands.summary import as_document, as_text
+
     _print(as_document(result) if as_json else as_text(result))
 
 
@@ -230,17 +240,16 @@ def ui(
 
 @app.command()
 def components(
-    kind: Annotated[str | None, typer.Argument(help="Such as models or optimizers.")] = None,
+    kind: Annotated[str, typer.Argument(help="Such as models; or a name, such as mlp.")] = "",
+    name: Annotated[str, typer.Argument(help="Where kinds share it: schedules constant.")] = "",
     schema: Annotated[bool, typer.Option("--schema", help="The study file's JSON schema.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List what a study file can name, with every option."""
-    from nnsearch.commands.catalogue import as_document, as_text, catalogue
+    """List what a study file can name, and what each option means."""
+    from nnsearch.commands.catalogue_text import described
     from nnsearch.study.json_schema import json_schema
 
-    found = [] if schema else catalogue(kind)
-    text = as_document(found) if as_json else as_text(found)
-    _print(json_schema() if schema else text)
+    _print(json_schema() if schema else described(kind, name, as_json=as_json))
 
 
 @app.command()
@@ -255,11 +264,9 @@ def new(
     """Write a commented study file for a CSV."""
     from nnsearch.commands.new import new
 
-    path = new(csv, target, task, out)
-    text = (
-        f"written      {path}\nlook at it   nnsearch check {path}\nnext         nnsearch run {path}"
-    )
-    _print({"study_file": str(path)} if as_json else text)
+    out = new(csv, target, task, out)
+    text = f"written      {out}\nlook at it   nnsearch check {out}\nnext         nnsearch run {out}"
+    _print({"study_file": str(out)} if as_json else text)
 
 
 for command in (upkeep.report, upkeep.extend, upkeep.doctor, upkeep.sync, upkeep.gc):

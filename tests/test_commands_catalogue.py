@@ -1,16 +1,29 @@
 """`nnsearch components`: what the signatures say, in words."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
 
 from nnsearch import components
-from nnsearch.commands.catalogue import as_document, as_text, bounds, catalogue, type_text
+from nnsearch.commands.catalogue import as_document, bounds, catalogue, type_text
+from nnsearch.commands.catalogue_text import as_text
 from nnsearch.components import Count, Unit
 from nnsearch.errors import UsageError
+from nnsearch.study.fingerprint import to_json
+from nnsearch.study.load import load_study
+from nnsearch.study.toml_text import toml
+
+BASE: dict[str, Any] = {
+    "data": {"source": "digits"},
+    "task": "classification",
+    "model": "linear",
+    "search": {"trials": 1},
+}
 
 
 def test_every_component_and_option_is_there() -> None:
@@ -33,6 +46,78 @@ def test_one_kind_in_the_singular_or_the_plural() -> None:
         catalogue("modles")
 
 
+def test_a_name_is_shown_in_full() -> None:
+    (mlp,) = catalogue("mlp")
+    assert catalogue("model", "mlp") == [mlp]
+    text = as_text([mlp])
+    assert text.startswith("models mlp\n")
+    for paragraph in mlp.text.split("\n\n"):
+        assert " ".join(paragraph.split()) in " ".join(text.split()), "the docstring whole"
+    width = "  width: integer, >= 1, <= 1048576; default 64\n      Units of each hidden layer.\n"
+    assert f"{width}      To search: {{ int = [32, 128] }}\n" in text
+    assert '  [model]\n  name = "mlp"\n\n  [model.mlp]\n  width = 64\n' in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_two_components_of_one_name_are_both_shown() -> None:
+    found = catalogue("constant")
+    assert [each.kind for each in found] == ["models", "schedules"]
+    text = as_text(found)
+    assert "models constant\n" in text
+    assert "\nschedules constant\n" in text
+    assert [each.kind for each in catalogue("schedule", "constant")] == ["schedules"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mlq"], "no component and no kind of component 'mlq'.*Did you mean 'mlp'"),
+        (["optimiser"], "Did you mean 'optimizers'"),
+        (["qqqq"], "There is: sources, transforms"),
+        (["models", "adam"], "no component 'adam' of the kind models.*There is: constant, linear"),
+        (["modles", "mlp"], "no kind of component 'modles'.*Did you mean 'models'"),
+        (["mlp", "width"], "no kind of component 'mlp'"),
+    ],
+    ids=" ".join,
+)
+def test_a_name_that_nothing_has(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        catalogue(*words)
+    assert re.search(message, f"{raised.value.message} {raised.value.hint}")
+
+
+def test_every_option_has_a_meaning_of_one_sentence() -> None:
+    for facts in catalogue():
+        for option in facts.options:
+            place = facts.kind, facts.name, option.name
+            assert option.meaning.endswith((".", ":")), place
+            assert "\n" not in option.meaning, place
+
+
+@pytest.mark.parametrize("kind", ["model", "optimizer", "schedule", "task", "training"])
+def test_what_a_page_says_to_write_is_read_as_a_study(kind: str) -> None:
+    """Each component with the lines of its page, first as they are, then with every range."""
+    for facts in catalogue(kind):
+        whole = BASE | tomllib.loads(facts.usage)
+        assert load(whole)[kind] == load(BASE | short(kind, facts.name))[kind], facts.name
+        table = whole["training"] if kind == "training" else whole[kind].setdefault(facts.name, {})
+        ranges = {each.name: each.range for each in facts.options if each.range}
+        table |= ranges
+        found = load(whole)[kind]
+        assert ranges.items() <= found.items(), facts.name
+        assert all(each.is_searchable for each in facts.options if each.range)
+
+
+def short(kind: str, name: str) -> dict[str, Any]:
+    return {} if kind == "training" else {kind: name}
+
+
+def load(tables: dict[str, Any]) -> dict[str, Any]:
+    path = Path("study.toml")
+    path.write_text(toml(tables))
+    return to_json(load_study(path))
+
+
 def test_text_has_types_bounds_defaults_and_the_first_line() -> None:
     text = as_text(catalogue("models"))
     lines = {line.split()[0]: line for line in text.splitlines() if line.startswith("    ")}
@@ -52,12 +137,13 @@ def test_a_task_tells_its_metrics_and_the_study_its_own_tables() -> None:
 
 
 def test_a_required_option_is_said_to_be_one() -> None:
-    csv = next(each for each in catalogue("sources") if each.name == "csv")
-    path = next(each for each in csv.options if each.name == "path")
+    found = [each for each in catalogue("sources") if each.name in {"csv", "wine"}]
+    path = next(each for each in found[-1].options if each.name == "path")
     assert path.is_required
     assert path.default is None
-    line = next(line for line in as_text([csv]).splitlines() if line.split()[:1] == ["path"])
+    line = next(line for line in as_text(found).splitlines() if line.split()[:1] == ["path"])
     assert line.endswith("(required)")
+    assert "  path: string; required\n" in as_text(found[-1:])
 
 
 @pytest.mark.parametrize(

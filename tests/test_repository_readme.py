@@ -61,7 +61,8 @@ def lines_with(*words: str) -> list[str]:
 
 DIGITS = [
     *lines_with("nnsearch", "digits"),
-    *("nnsearch check digits", "nnsearch components models", "nnsearch components"),
+    *("nnsearch check digits", "nnsearch components models", "nnsearch components mlp"),
+    "nnsearch components",
     *(f"nnsearch {each}" for each in ("list", "doctor", "sync", "gc")),
 ]
 TABLE = lines_with("nnsearch", "data")
@@ -115,6 +116,7 @@ def test_the_walk_through_digits(
     assert "all 3 trials are done" in said["nnsearch run digits --trials 60 --reopen-test"]
     assert "7 parameters" in said["nnsearch check digits"]
     assert "dropout" in said["nnsearch components models"]
+    assert "dropout" in said["nnsearch components mlp"]
 
 
 @pytest.mark.timeout(300)  # several runs, each with workers that have to start

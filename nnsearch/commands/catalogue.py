@@ -11,8 +11,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from nnsearch import components
 from nnsearch.components import Function, Option
 from nnsearch.errors import UsageError
-from nnsearch.reports.tables import table
 from nnsearch.study import frame
+from nnsearch.study.meanings import meaning
+from nnsearch.study.suggestions import is_searchable, suggested, usage
 
 # The tables of a study file that are no component's.
 FRAME = "study"
@@ -28,51 +29,57 @@ _NAMES = {int: "integer", float: "float", str: "string", bool: "boolean"}
 
 @dataclass(frozen=True, slots=True)
 class OptionFacts:
-    """One option; `bounds` are such as `>= 1`. A required option has no default."""
+    """One option; `bounds` are such as `>= 1`. A required option has no default.
+
+    `range` is one to begin with, as the study file has it; empty where there is none to propose.
+    """
 
     name: str
     type: str
     bounds: tuple[str, ...]
     default: Any
     is_required: bool
+    meaning: str
+    is_searchable: bool
+    range: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentFacts:
     """One component; `problem` says why it cannot be loaded, such as a missing extra.
 
+    `summary` is the first paragraph of `text`; `usage` is what to write into a study file;
     `metrics` are those that a task can have, as its signature says.
     """
 
     kind: str
     name: str
-    summary: str
+    summary: str = ""
+    text: str = ""
+    usage: str = ""
     options: tuple[OptionFacts, ...] = ()
     metrics: tuple[str, ...] = ()
     problem: str = ""
 
 
-def catalogue(kind: str | None = None) -> list[ComponentFacts]:
-    """The built-in and installed components, or those of one kind; `model` means `models`.
+def catalogue(kind: str = "", name: str = "") -> list[ComponentFacts]:
+    """The built-in and installed components: all, those of a kind, or those of a name.
 
-    The kind `study` is what a study file may say beside its components. Raises UsageError for a
-    kind that there is not.
+    `model` means `models`, and a `kind` that is none is a name of any kind. The kind `study` is
+    what a study file may say beside its components. Raises UsageError for what there is not.
     """
-    known = [*components.BUILTINS, FRAME]
-    kinds = known
-    if kind is not None:
-        names = [each for each in (kind, f"{kind}s") if each in known]
-        if not names:
-            raise UsageError(
-                f"there is no kind of component '{kind}'.", components.nearest(kind, known)
-            )
-        kinds = names[:1]
-    named = [(each, name) for each in kinds if each != FRAME for name in components.names(each)]
-    frames = _TABLES.items() if FRAME in kinds else ()
-    return [
-        *(_facts(each, name) for each, name in named),
-        *(_described(FRAME, name, keys) for name, keys in frames),
+    known = {each: components.names(each) for each in components.BUILTINS} | {FRAME: [*_TABLES]}
+    kinds = [each for each in (kind, f"{kind}s") if each in known][:1]
+    if kind and name and not kinds:
+        hint = components.nearest(kind, [*known])
+        raise UsageError(f"there is no kind of component '{kind}'.", hint)
+    wanted = name if kinds else kind
+    found = [
+        (each, one) for each in kinds or known for one in known[each] if not wanted or wanted == one
     ]
+    if not found:
+        raise _unknown(wanted, known if not kinds else {kinds[0]: known[kinds[0]]})
+    return [_facts(*each) for each in found]
 
 
 def as_document(found: Sequence[ComponentFacts]) -> dict[str, Any]:
@@ -82,18 +89,6 @@ def as_document(found: Sequence[ComponentFacts]) -> dict[str, Any]:
         fields = asdict(each)
         document.setdefault(fields.pop("kind"), {})[fields.pop("name")] = fields
     return document
-
-
-def as_text(found: Sequence[ComponentFacts]) -> str:
-    """Each kind, each component with its first line, each option with type, bounds and default."""
-    lines: list[str] = []
-    for kind in dict.fromkeys(each.kind for each in found):
-        lines += ["", kind]
-        for each in (each for each in found if each.kind == kind):
-            lines += [f"  {each.name}: {each.problem or each.summary}"]
-            lines += [f"    metrics: {', '.join(each.metrics)}"] if each.metrics else []
-            lines += [f"    {line}" for line in _options_table(each.options)]
-    return "\n".join(lines).strip("\n")
 
 
 def type_text(annotation: Any) -> str:
@@ -128,52 +123,49 @@ def bounds(annotation: Any) -> Iterator[str]:
             yield from bounds(part)
 
 
+def _unknown(name: str, known: Mapping[str, Sequence[str]]) -> UsageError:
+    names = list(dict.fromkeys(each for kind in known.values() for each in kind))
+    if len(known) == 1:
+        message = f"there is no component '{name}' of the kind {next(iter(known))}."
+        return UsageError(message, components.nearest(name, names))
+    hint = components.nearest(name, [*known, *names])
+    # a list of all there is would be a page
+    hint = hint if hint.startswith("Did") else components.nearest(name, [*known])
+    return UsageError(f"there is no component and no kind of component '{name}'.", hint)
+
+
 def _facts(kind: str, name: str) -> ComponentFacts:
     try:
-        function = components.load(kind, name)
+        function = _TABLES[name] if kind == FRAME else components.load(kind, name)
     except ImportError as error:
-        return ComponentFacts(kind, name, "", problem=f"not installed ({error})")
-    return _described(kind, name, function)
-
-
-def _described(kind: str, name: str, function: Function) -> ComponentFacts:
-    options = tuple(_option(each) for each in components.options(function).values())
+        return ComponentFacts(kind, name, problem=f"not installed ({error})")
+    options = components.options(function)
     returned = get_type_hints(function, include_extras=True).get("return")
     metrics = next(iter(getattr(returned, "__metadata__", ())), ())
-    return ComponentFacts(kind, name, _summary(function), options, tuple(metrics))
-
-
-def _option(option: Option) -> OptionFacts:
-    default = None if option.is_required else option.default
-    default = list(default) if isinstance(default, tuple) else default
-    limits = tuple(dict.fromkeys(bounds(option.annotation)))
-    return OptionFacts(
-        option.name, type_text(option.annotation), limits, default, option.is_required
+    text = inspect.getdoc(function) or ""
+    return ComponentFacts(
+        kind,
+        name,
+        summary=" ".join(text.partition("\n\n")[0].split()),
+        text=text,
+        usage=usage(kind, name, options),
+        options=tuple(
+            _option(kind, each, meaning(kind, name, each.name, function))
+            for each in options.values()
+        ),
+        metrics=tuple(metrics),
     )
 
 
-def _summary(function: Function) -> str:
-    """The first paragraph of a docstring in one line."""
-    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
-
-
-def _options_table(options: Sequence[OptionFacts]) -> list[str]:
-    rows = [
-        {
-            "option": each.name,
-            "type": each.type,
-            "bounds": ", ".join(each.bounds),
-            "default": "(required)" if each.is_required else _default(each.default),
-        }
-        for each in options
-    ]
-    # Wide enough for the longest list of choices: cut off it would be of no use.
-    return table(rows, width=160).splitlines() if rows else []
-
-
-def _default(value: object) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if not isinstance(value, str) or value else '""'
+def _option(kind: str, option: Option, said: str) -> OptionFacts:
+    default = None if option.is_required else option.default
+    return OptionFacts(
+        option.name,
+        type_text(option.annotation),
+        bounds=tuple(dict.fromkeys(bounds(option.annotation))),
+        default=list(default) if isinstance(default, tuple) else default,
+        is_required=option.is_required,
+        meaning=said,
+        is_searchable=is_searchable(kind, option),
+        range=suggested(kind, option),
+    )
