@@ -24,6 +24,7 @@ from finished import copied, finished
 from nnsearch.commands.ui import PORT, _page, arguments, free_port, ui
 from nnsearch.errors import StoreError, UsageError
 
+pytestmark = pytest.mark.timeout(300)  # MLflow's server takes its time to come up
 SECONDS = 100
 BEST_FIRST = {"workflowType": ["machine_learning"], "orderByKey": ["metrics.`objective`"]}
 
@@ -34,11 +35,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def taken(port: int = 0) -> Iterator[int]:
+def taken() -> Iterator[int]:
     with socket.socket() as holder:
-        # As free_port probes: connections of a server that has just ended hold nobody up.
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", port))
+        holder.bind(("127.0.0.1", 0))
         holder.listen()
         yield holder.getsockname()[1]
 
@@ -183,15 +182,31 @@ def test_a_tracking_server_is_pointed_to_without_its_password(own_folder: Path) 
     assert "secret" not in str(caught.value)
 
 
-def test_a_taken_port_is_refused_where_asked_for_and_else_passed_over() -> None:
-    with taken() as port, pytest.raises(StoreError, match=f"port {port} of 127.0.0.1 is taken"):
-        free_port("127.0.0.1", port)
-    first = free_port("127.0.0.1", None)
-    assert first >= PORT
-    with taken(first):
-        assert free_port("127.0.0.1", None) > first
+def test_a_taken_port_is_refused_where_asked_for_and_else_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert free_port("127.0.0.1", None) >= PORT
+    with taken() as port:
+        with pytest.raises(StoreError, match=f"port {port} of 127.0.0.1 is taken"):
+            free_port("127.0.0.1", port)
+        monkeypatch.setattr("nnsearch.commands.ui.PORT", port)
+        assert port < free_port("127.0.0.1", None) < port + 50
     with pytest.raises(UsageError, match="no port 70000"):
         free_port("127.0.0.1", 70000)
+
+
+def test_two_that_come_up_at_once_do_not_choose_the_same_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with taken() as port:
+        monkeypatch.setattr("nnsearch.commands.ui.PORT", port)  # where no other test looks
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+        first = free_port("127.0.0.1", None, one)
+        assert free_port("127.0.0.1", None, other) > first
+    with socket.socket(socket.AF_UNIX) as again, socket.socket(socket.AF_UNIX) as last:
+        assert free_port("127.0.0.1", first, again) == first
+        with pytest.raises(StoreError, match=f"port {first} of 127.0.0.1 is taken"):
+            free_port("127.0.0.1", first, last)
 
 
 def test_what_the_server_is_told() -> None:

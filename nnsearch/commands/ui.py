@@ -65,9 +65,9 @@ def ui(
     environ = os.environ if environ is None else environ
     _check_host(host)
     uri, artifacts = _store(home, environ)
-    port = free_port(host, port)
-    name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, socket.socket(socket.AF_UNIX) as claim:
+        port = free_port(host, port, claim)
+        name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         command = [sys.executable, "-m", "nnsearch.commands.ui", str(os.getpid())]
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell
             [*command, *arguments(artifacts, host, port)],
@@ -103,11 +103,15 @@ def arguments(artifacts: str, host: str, port: int) -> list[str]:
     ]
 
 
-def free_port(host: str, port: int | None) -> int:
-    """The port asked for, or the first free one from 5000 on. Raises StoreError."""
+def free_port(host: str, port: int | None, claim: socket.socket | None = None) -> int:
+    """The port asked for, or the first free one from 5000 on. Raises StoreError.
+
+    A server takes seconds until it listens. Until the Unix socket `claim` closes, nobody else who
+    claims ports gets the same.
+    """
     asked = range(PORT, PORT + NUM_PORTS) if port is None else [port]
     for each in asked:
-        if _is_free(host, each):
+        if _is_free(host, each) and (claim is None or _is_claimed(claim, each)):
             return each
     if port is None:
         raise StoreError(f"the ports {PORT} to {asked[-1]} are taken.", "Name one with --port.")
@@ -169,6 +173,20 @@ def _is_free(host: str, port: int) -> bool:
             raise UsageError(f"there is no port {port}.", "Take one from 1024 to 65535.") from error
         except OSError:
             return False
+    return True
+
+
+def _is_claimed(claim: socket.socket, port: int) -> bool:
+    """Whether the port is ours now, by a name that the kernel knows as long as the socket is open.
+
+    Such names, like ports, are the network namespace's; only Linux has them.
+    """
+    if sys.platform != "linux":
+        return True
+    try:
+        claim.bind(f"\0nnsearch-ui-{port}")
+    except OSError:
+        return False
     return True
 
 
