@@ -175,7 +175,7 @@ def test_a_run_that_is_killed_while_choosing_chooses_the_same(
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while len(read_ledger(folder.confirmation).endings) < kill_after:
             assert time.monotonic() < deadline
             assert running.poll() is None

@@ -218,7 +218,7 @@ def test_a_server_that_is_away_is_a_problem_within_seconds(home: Path) -> None:
     diagnosis = doctor(home=home, environ=environ)
     assert "cannot be read" in problems(diagnosis, "MLflow's store agrees")
     assert "secret" not in as_text(diagnosis)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 90  # MLflow by itself tries for four minutes
 
 
 def test_strict_exits_6_and_otherwise_0(

@@ -11,6 +11,8 @@ from nnsearch.commands.publishing import add_report
 from nnsearch.commands.result import Options
 from nnsearch.study.folder import Home
 
+pytestmark = pytest.mark.timeout(300)  # MLflow's server takes its time to come up
+
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:

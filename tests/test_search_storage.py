@@ -54,6 +54,11 @@ def test_a_journal_that_is_held_at_the_end_is_waited_for(whole: Path, own_folder
     place = Place("", home.optuna_journal, pytest.fail)
     with home.optuna_journal.open("ab") as held, projection(study, opened.objective, place):
         fcntl.flock(held, fcntl.LOCK_EX)
-        let_go = threading.Timer(3 * LOCK_SECONDS, fcntl.flock, (held, fcntl.LOCK_UN))
-        let_go.start()
-    assert let_go.finished.is_set(), "left without having read the journal again"
+        is_due = threading.Event()
+
+        def let_go() -> None:
+            is_due.set()
+            fcntl.flock(held, fcntl.LOCK_UN)
+
+        threading.Timer(3 * LOCK_SECONDS, let_go).start()
+    assert is_due.is_set(), "left without having read the journal again"

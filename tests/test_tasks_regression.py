@@ -80,9 +80,10 @@ def test_trials_together_lose_what_each_loses_alone(loss: Loss) -> None:
     outputs_KBO, encoded_KB = torch.randn(4, 5, 1), torch.randn(4, 5)
     together = task.losses(outputs_KBO, encoded_KB)
     assert together.shape == (4, 5)
-    assert torch.equal(together[3], task.losses(outputs_KBO[3], encoded_KB[3]))
+    # To rounding: which numbers a CPU computes side by side is a matter of how many there are.
+    torch.testing.assert_close(together[3], task.losses(outputs_KBO[3], encoded_KB[3]))
     shared = task.losses(outputs_KBO, encoded_KB[0])
-    assert torch.equal(shared[2], task.losses(outputs_KBO[2], encoded_KB[0]))
+    torch.testing.assert_close(shared[2], task.losses(outputs_KBO[2], encoded_KB[0]))
 
 
 def test_saying_the_mean_costs_one() -> None:

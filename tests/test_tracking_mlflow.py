@@ -79,10 +79,16 @@ def listening(home: Home, **changes: Any) -> Iterator[MlflowListener]:
         "picture": lambda _, epochs: {"curves.json": {"epochs": len(epochs)}},
         "facts": {"git_commit": "abc123", "python": "3.11"},
         "dataset": {"name": "digits", "digest": "f" * 64, "source": "digits", "num_rows": 1797},
-        "warn": lambda text: pytest.fail(f"warned: {text}"),
+        "warn": unforeseen,
     }
     with mlflow_listener(STUDY, OBJECTIVE, home.study("digits"), **usual | changes) as listener:
         yield listener
+
+
+def unforeseen(text: str) -> None:
+    """Fail at a warning, but for those that a machine gives cause for that has more to do."""
+    if "(no answer; it may be locked)" not in text and not text.endswith("still to write"):
+        pytest.fail(f"warned: {text}")
 
 
 def follow(

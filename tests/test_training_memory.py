@@ -35,6 +35,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Classroom:
     return classroom(tmp_path_factory.mktemp("digits"))
 
 
+@pytest.mark.timeout(300)
 def test_what_is_foretold_is_what_is_taken(repository: Path) -> None:
     """In a process of its own, by the most pages that it has had at a time."""
     done = subprocess.run(
@@ -42,7 +43,7 @@ def test_what_is_foretold_is_what_is_taken(repository: Path) -> None:
         env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONPATH": str(repository)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ from nnsearch.study.folder import JobFolder
 from nnsearch.training.job import Job, recorded, run_job, write_job
 from nnsearch.training.stopping import CODE, in_order
 
+pytestmark = pytest.mark.timeout(300)  # two trainings of a thousand epochs
 ATTEMPT = "import sys; from nnsearch.training.job import run_job; run_job(sys.argv[1])"
 EPOCHS = 1000
 
@@ -43,7 +44,7 @@ def told_to_leave(folder: Path, job: Job, is_due: Callable[[JobFolder], bool]) -
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == CODE == 143
+    assert process.wait(100) == CODE == 143
     return place
 
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -123,7 +123,8 @@ def page(chromium: str, profile: Path, *, width: int = 1500, height: int = 1100)
             opened.attach()
             yield opened
             opened.call("Browser.close")
-            process.wait(30)
+            with suppress(subprocess.TimeoutExpired):  # nobody waits for a slow farewell
+                process.wait(30)
         finally:
             process.kill()
-            process.wait(30)
+            process.wait(60)

@@ -19,7 +19,7 @@ from nnsearch.study.spec import Component
 from nnsearch.training.jobfile import recorded, write_job
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
-EPOCHS = 8
+EPOCHS = 25
 # What a worker does; the last word is how long it waits for whoever holds the job.
 ATTEMPT = """
 import sys
@@ -67,6 +67,7 @@ def stopped(job: JobFolder) -> Iterator["subprocess.Popen[str]"]:
     wait_for(lambda: sum(isinstance(each, Epoch) for each in recorded(job)) >= 2)
     process.send_signal(signal.SIGSTOP)
     try:
+        wait_for(lambda: Path(f"/proc/{process.pid}/stat").read_text().split(") ")[-1][0] == "T")
         yield process
     finally:
         process.kill()
