@@ -214,7 +214,7 @@ def predict(
     """Predict a file's rows: labels and probabilities, or numbers."""
     from nnsearch.commands.predict import as_document, predict
 
-    predicted = predict(export, path, delimiter=delimiter, home=home, out=out)
+    predicted = predict(export, path, delimiter=delimiter, home=home, out=out, warn=_say)
     if out is not None:
         _say(f"{len(predicted.rows)} predictions written to {out}")
     if as_json or out is None:

@@ -1,6 +1,7 @@
 """`nnsearch check`: what it says of a sound study, and what it refuses."""
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,26 @@ def leaky(own_folder: Path) -> Path:
     path = own_folder / "leaky.toml"
     path.write_text(study)
     return path
+
+
+def test_what_is_fixed_is_told_in_lines_of_whole_options(flowers: Path) -> None:
+    checked = check(flowers, allow_code=True)
+    lines = as_text(checked).splitlines()
+    below = lines[lines.index("  fixed") + 1 : -1]
+    assert max(map(len, below)) <= 100
+    start = next(at for at, line in enumerate(below) if line.startswith("    training: "))
+    rest = list(takewhile(lambda line: line.startswith("      "), below[start + 1 :]))
+    assert rest, "one line is too short for all of them"
+    options = " ".join([below[start].removeprefix("    training: "), *map(str.strip, rest)])
+    told = dict(each.split(" ", 1) for each in options.split(", "))
+    (wanted,) = checked.study.training.alternatives.values()
+    assert told.keys() == wanted.keys()
+    assert all(line.endswith(",") for line in (below[start], *rest[:-1]))
+
+
+def test_how_many_are_confirmed_is_an_upper_bound(flowers: Path) -> None:
+    text = as_text(check(flowers, overrides=["confirmation.trials=7"], allow_code=True))
+    assert "confirmed    the best trials, up to 7, trained again on up to 5 fresh seeds\n" in text
 
 
 def test_a_leak_is_refused_with_what_to_do_by_check_as_by_run(

@@ -84,7 +84,8 @@ def test_another_seed_is_another_split() -> None:
     assert compared.document["tests"] == []
     assert compared.text.startswith("These studies do not compare")
     said = " ".join(compared.text.split())
-    assert "no verdict on two against one: their test rows are not the same ones (seed: 0" in said
+    assert said.count("seed: 0 -> 1") == 1, "a difference is told once"
+    assert "no verdict on two against one: their test rows are not the same ones" in said
     assert side_by_side(compared)["valid/accuracy"] == ["0.900", "0.950"], "no mark of the best"
 
 

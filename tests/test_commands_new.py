@@ -53,6 +53,7 @@ def test_a_classification_that_passes_check(tmp_path: Path) -> None:
     assert study.source.options["drop"] == ("id", "name", "country")
     assert study.search.objective == "accuracy"
     assert study.search.trials
+    assert "moments" not in path.read_text(encoding="utf-8")
     assert study.training.alternatives["recipe"]["patience"] > 0
 
 
@@ -120,6 +121,21 @@ def test_moments_are_dropped_with_the_way_to_split_by_them(tmp_path: Path) -> No
     assert 'take by = "time"' in text
     as_advised = text.replace('by = "class" }', 'by = "time", column = "day" }')
     path.write_text(re.sub(r'    "day",.*\n', "", as_advised), encoding="utf-8")
+    assert checked(path).split.column == "day"
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y%m%d"])
+def test_a_kept_column_of_moments_comes_with_the_way_to_split_by_it(
+    tmp_path: Path, form: str
+) -> None:
+    days = pd.date_range("2024-01-01", periods=4).strftime(form)
+    cells: list[object] = [days[place * 4 // NUM_ROWS] for place in range(NUM_ROWS)]
+    path = new(table(tmp_path, columns() | {"day": cells}), "bought")
+    assert "day" not in checked(path).source.options["drop"]
+    text = path.read_text(encoding="utf-8")
+    assert '"day" holds moments' in text
+    as_advised = text.replace('by = "class" }', 'by = "time", column = "day" }')
+    path.write_text(as_advised, encoding="utf-8")
     assert checked(path).split.column == "day"
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from finished import call
 from torch import Tensor, nn
 
 from nnsearch.errors import DataError, IntegrityError, StoreError, UsageError
@@ -340,6 +341,31 @@ def test_a_bad_table_is_refused_in_words(
     assert done.stdout == ""
     with pytest.raises(DataError, match="error"):
         load_predictor(classes.folder).predict_file(path)
+
+
+def test_categories_unknown_in_training_are_told_on_standard_error(
+    classes: Export,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "rows.csv"
+    colours = ["red", "gold", "7", "", "NA", " blue"]
+    path.write_text("\n".join(['age,colour,"mass, kg"', *(f"1,{each},2" for each in colours)]))
+    told = (
+        "column 'colour': 2 of 6 rows hold a value unknown in training, such as 'gold';"
+        " it counts as missing.\n"
+    )
+    assert call(["predict", classes.folder, path], monkeypatch) == 0
+    ours, alone = capsys.readouterr(), predict_alone(classes.folder, path)
+    assert ours.err == f"warning: {told}"
+    assert (alone.returncode, alone.stderr) == (0, ours.err)
+    lines = ours.out.splitlines()[1:]
+    assert alone.stdout.splitlines()[1:] == lines
+    assert lines[1] == lines[3] == lines[5], "as where the cell is missing"
+    path.write_text("\n".join(path.read_text().replace(" blue", "").splitlines()[:2]))
+    assert call(["predict", classes.folder, path], monkeypatch) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_parquet_file_is_to_be_written_as_csv(classes: Export, tmp_path: Path) -> None:

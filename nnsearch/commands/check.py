@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from nnsearch.commands.starting import start_notes
 from nnsearch.data.findings import LEAKS
 from nnsearch.data.prepare import Prepared, inspect
 from nnsearch.errors import StudyError
-from nnsearch.reports.tables import number, table
+from nnsearch.reports.tables import WIDTH, number, table
 from nnsearch.study.fingerprint import to_json
 from nnsearch.study.load import load_study
 from nnsearch.study.objective import objective as choose_objective
@@ -122,11 +123,7 @@ def as_text(checked: Checked) -> str:
         f"  searched     {len(ranges)} parameter{'' if len(ranges) == 1 else 's'}",
         *(f"    {line}" for line in table(rows, ["parameter", "range"]).splitlines()),
         "  fixed",
-        *(
-            f"    {title}: {', '.join(f'{key} {_word(each)}' for key, each in options.items())}"
-            for title, options in _fixed(study).items()
-            if options
-        ),
+        *(line for each in _fixed(study).items() for line in _set(*each)),
         f"  next         nnsearch run {checked.file}",
     ]
     return "\n".join(lines)
@@ -137,7 +134,8 @@ def _confirmation(study: Study) -> str:
     if not wanted.is_wanted:
         return "no: the best trial of the search is the winner"
     how = ", each with a division of train and valid of its own" if wanted.resample else ""
-    return f"the best {wanted.trials}, trained again on up to {wanted.seeds} fresh seeds{how}"
+    seeds = f"on up to {wanted.seeds} fresh seeds"
+    return f"the best trials, up to {wanted.trials}, trained again {seeds}{how}"
 
 
 def _objectives(checked: Checked) -> tuple[Objective, ...]:
@@ -199,6 +197,19 @@ def _fixed(study: Study) -> dict[str, dict[str, Any]]:
                 key: each for key, each in options.items() if not isinstance(each, Range)
             }
     return fixed
+
+
+def _set(title: str, options: dict[str, Any]) -> list[str]:
+    """The options of a component with their values; a line breaks between two of them only."""
+    if not options:
+        return []
+    # What must stay together is joined by NUL while the line is wrapped.
+    joined = [f"{key} {_word(each)}".replace(" ", "\0") for key, each in options.items()]
+    text = f"{title.replace(' ', chr(0))}: {', '.join(joined)}"
+    lines = wrap(
+        text, WIDTH, initial_indent="    ", subsequent_indent="      ", break_long_words=False
+    )
+    return [line.replace("\0", " ") for line in lines]
 
 
 def _load(study: Study, kind: str, name: str) -> Callable[..., Any]:

@@ -150,10 +150,12 @@ def _obstacle(first: Compared, other: Compared, differences: Sequence[str]) -> s
         if each.tested is None:
             return f"{each.name} has not looked at its test rows"
     if not have_same_test(first, other):
-        told = [each for each in differences if not each.startswith("objective: ")]
+        # The differences themselves are told once, beside the verdicts.
+        is_told = any(not each.startswith("objective: ") for each in differences)
+        why = "" if is_told else "the data is gone"
         if first.family == other.family:
-            told.append("they are one study, so there is no evidence of a difference to be had")
-        return f"their test rows are not the same ones ({'; '.join(told) or 'the data is gone'})"
+            why = "they are one study, so there is no evidence of a difference to be had"
+        return "their test rows are not the same ones" + (f" ({why})" if why else "")
     for each in (first, other):
         if predictions_of(each, of_test=True) is None:
             assert each.best is not None  # noqa: S101 - it has been tested

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from nnsearch.components import nearest
 from nnsearch.data import tables
 from nnsearch.data.columns import MISSING
 from nnsearch.data.csv_file import Dialect, read_cells
+from nnsearch.data.dates import is_moment
 from nnsearch.data.examples import Array, Examples, without_copies
 from nnsearch.data.prepare import Prepared, TargetKind, inspect
 from nnsearch.errors import DataError, Problem, UsageError
@@ -79,7 +79,7 @@ def new(csv: Path, target: str = "", task: str | None = None, out: Path | None =
         is_guess=task is None,
         split=split,
         dropped={name: dropped[name] for name in table.names if name in dropped},
-        dates=tuple(name for name in dropped if name in _dates(examples)),
+        dates=_dates(examples),
         is_repetitive=_has_copies(final, kind),
     )
     _audit(final, kind, split, allow_leaky=survey.is_repetitive)
@@ -236,20 +236,9 @@ def _own_texts(examples: Examples) -> dict[str, str]:
     return dropped
 
 
-def _dates(examples: Examples) -> set[str]:
-    return {
-        column.name
-        for column in examples.signature.columns
-        if column.categories and all(map(_is_moment, column.categories))
-    }
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return not text.isdigit()
+def _dates(examples: Examples) -> tuple[str, ...]:
+    columns = enumerate(examples.signature.columns)
+    return tuple(column.name for place, column in columns if is_moment(examples, place))
 
 
 def _without(examples: Examples, dropped: dict[str, str]) -> Examples:

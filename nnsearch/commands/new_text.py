@@ -64,8 +64,8 @@ _MOST_CODES = 12
 class Survey:
     """What was found out about a table. `dropped` maps columns to the reason, in their order.
 
-    `examples` is what is kept of the file's `num_rows`, with raw targets; `dates` are dropped
-    columns that hold moments as text. `is_repetitive` where copies stayed.
+    `examples` is what is kept of the file's `num_rows`, with raw targets; `dates` are columns
+    that hold moments, kept or dropped. `is_repetitive` where copies stayed.
     """
 
     file: Path
@@ -176,7 +176,7 @@ def _data(survey: Survey) -> Iterator[str]:
         yield from _said('by = "class": each class has the same share in all three.')
     for name in survey.dates:
         advice = f'"{name}" holds moments: to predict the future from the past take by = "time",'
-        yield from _said(f"{advice} column = {_quoted(name)}, and take it out of drop below.")
+        yield from _said(f"{advice} column = {_quoted(name)}, which must not be in drop.")
     shares = f"train = {split.train}, valid = {split.valid}, test = {split.test}"
     yield f'split = {{ {shares}, by = "{split.by}" }}'
     yield from _said(_REPETITIVE if survey.is_repetitive else "")

@@ -2,13 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnsearch.commands.places import MLRUNS, find_study_folder
 from nnsearch.errors import StoreError, UsageError
-from nnsearch.exporting import standalone
+from nnsearch.exporting import standalone, standalone_rows
 from nnsearch.exporting.runtime import load_predictor
 from nnsearch.exporting.standalone_files import image_files
 from nnsearch.study.folder import Home, StudyFolder, read_json
@@ -31,20 +32,21 @@ def predict(
     delimiter: str | None = None,
     home: Path = MLRUNS,
     out: Path | None = None,
+    warn: Callable[[str], None] = standalone_rows.silent,
 ) -> Predicted:
     """Predict each row of a CSV, .npy or .npz file, or images; with `out` CSV is written there.
 
     `export` is the folder of an export or the name of a study, meaning its exported best trial.
     A path to an image or to a folder of images is for models that were trained on image files;
     each row then says which file it is of. Without a `delimiter` the file is taken to have that of
-    the study's own table.
+    the study's own table. `warn` is told of categories that were unknown in training.
     Raises UsageError where there is none, DataError where the file does not fit, IntegrityError
     where the export was changed, StoreError where `out` cannot be written.
     """
     if delimiter is not None and len(delimiter) != 1:
         raise UsageError(f"the delimiter {delimiter!r} is not one character.", "Such as ';'.")
     predictor = load_predictor(find_export(export, home))
-    predictions = predictor.predict_file(path, delimiter=delimiter)
+    predictions = predictor.predict_file(path, delimiter=delimiter, warn=warn)
     files = image_files(path)
     text = standalone.to_csv(predictions, predictor.manifest, files)
     if out is not None:

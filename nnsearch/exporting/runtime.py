@@ -1,6 +1,6 @@
 """Exported predictors for Python callers. Knows no torch, no study and no server."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,11 +55,17 @@ class RuntimePredictor:
             predictions = standalone.predict(self.session, inputs)
         return standalone.describe(predictions, self.manifest)
 
-    def predict_file(self, path: Path, *, delimiter: str | None = None) -> np.ndarray:
+    def predict_file(
+        self,
+        path: Path,
+        *,
+        delimiter: str | None = None,
+        warn: Callable[[str], None] = standalone_rows.silent,
+    ) -> np.ndarray:
         """Predictions [N, P] of a file as `predict.py` reads it: CSV, .npy, .npz or an image.
 
         A folder means the images in it, in the order of their names. Without a `delimiter` it is
-        the one of the study's own table.
+        the one of the study's own table. `warn` is told of categories that the model does not know.
         """
         if not path.exists() or not (path.is_file() or path.is_dir()):
             hint = "Name a CSV, .npy or .npz file, an image or a folder of images."
@@ -68,7 +74,9 @@ class RuntimePredictor:
             if files := standalone_files.image_files(path):
                 inputs = standalone_files.read_images(files, self.manifest)
             else:
-                inputs = standalone_files.read_inputs(path, self.manifest, delimiter or "")
+                inputs = standalone_files.read_inputs(
+                    path, self.manifest, delimiter or "", warn=warn
+                )
             return standalone.predict(self.session, inputs)
 
 

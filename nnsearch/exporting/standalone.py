@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if files:
             inputs = read_images(files, manifest)
         else:
-            inputs = read_inputs(given.input, manifest, given.delimiter)
+            inputs = read_inputs(given.input, manifest, given.delimiter, warn=_warn)
         session = open_session(read_verified(folder, manifest, MODEL))
         text = to_csv(predict(session, inputs), manifest, files)
         if given.output:
@@ -170,6 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return int(getattr(error, "exit_code", 3))
     return 0
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

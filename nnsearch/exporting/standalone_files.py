@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from nnsearch.exporting.standalone_rows import (
     check_columns,
     encode,
     reading_of,
+    silent,
+    unseen,
 )
 
 
@@ -64,8 +66,17 @@ def read_images(files: Sequence[Path], manifest: Mapping[str, Any]) -> np.ndarra
     return inputs
 
 
-def read_inputs(path: Path, manifest: Mapping[str, Any], delimiter: str = "") -> np.ndarray:
-    """Raw inputs of a file: a CSV file of named columns, or .npy, .npz or CSV of flat images."""
+def read_inputs(
+    path: Path,
+    manifest: Mapping[str, Any],
+    delimiter: str = "",
+    *,
+    warn: Callable[[str], None] = silent,
+) -> np.ndarray:
+    """Raw inputs of a file: a CSV file of named columns, or .npy, .npz or CSV of flat images.
+
+    `warn` is told which columns hold categories that the model does not know.
+    """
     signature = manifest["signature"]
     if path.suffix.lower() in {".npy", ".npz"}:
         return as_inputs(_read_array(path), signature)
@@ -75,7 +86,11 @@ def read_inputs(path: Path, manifest: Mapping[str, Any], delimiter: str = "") ->
         if len(set(names)) < len(names):
             raise PredictError(f"{path} has two columns of one name.")
         check_columns(signature["columns"], names)
-        return encode(manifest, [dict(zip(names, row, strict=True)) for row in rows])
+        cells = [dict(zip(names, row, strict=True)) for row in rows]
+        inputs = encode(manifest, cells)
+        for line in unseen(manifest, cells, inputs):
+            warn(f"warning: {line}")
+        return inputs
     with contextlib.suppress(ValueError):  # of a header, which says nothing of pixels
         rows = [names, *rows] if [float(name) for name in names] else rows
     try:

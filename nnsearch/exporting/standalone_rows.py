@@ -59,6 +59,33 @@ def encode(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> np
     return table
 
 
+def unseen(
+    manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]], inputs: np.ndarray
+) -> list[str]:
+    """What to say of categories that the model does not know, a line a column.
+
+    `inputs` [N, columns] are the rows as `encode` has them, so that only a few are looked at.
+    """
+    lines, missing = [], {"", *reading_of(manifest)["missing"]}
+    for j, column in enumerate(manifest["signature"]["columns"]):
+        if column["kind"] != "categorical":
+            continue
+        cells = [
+            rows[i][column["name"]].strip() for i in np.flatnonzero(np.isnan(inputs[:, j])).tolist()
+        ]
+        if new := [cell for cell in cells if cell not in missing]:
+            verb = "holds" if len(new) == 1 else "hold"
+            lines.append(
+                f"column {column['name']!r}: {len(new)} of {len(rows)} rows {verb} a value unknown"
+                f" in training, such as {new[0][:40]!r}; it counts as missing."
+            )
+    return lines
+
+
+def silent(_line: str) -> None:
+    """For a caller who wants to hear nothing of `unseen`."""
+
+
 def tokens(texts: Sequence[str], signature: Mapping[str, Any]) -> np.ndarray:
     """Each text's tokens as int32 [N, T]: 1 is an unknown word, 0 stands behind the end."""
     numbers = {word: number for number, word in enumerate(signature["words"], start=2)}
