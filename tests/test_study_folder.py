@@ -18,6 +18,7 @@ ALLOWED = {
     "commands/summary.py": {'"manifest.json"'},
     "search/journal.py": {'"{self.journal.name}.lock"'},
     "reports/pictures.py": {'"confusion_matrix.json"', '"classification_report.json"'},
+    "study/meanings.py": {'"sources.npz"'},  # a component
 }
 
 
