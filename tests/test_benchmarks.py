@@ -191,6 +191,7 @@ def test_the_pace_is_compared_round_by_round(measure: ModuleType) -> None:
 def test_the_tight_loop_trains_what_it_is_given(tmp_path: Path) -> None:
     x, y = np.ones((64, 1, 8, 8), np.float32), np.zeros(64, np.int64)
     np.savez(tmp_path / "w1.npz", x_train=x, y_train=y, x_valid=x, y_valid=y)
+    (tmp_path / "w1.json").write_text(json.dumps({"train": 64, "valid": 64}))
     chosen = {"width": 32, "depth": 1, "dropout": 0.1, "lr": 0.01, "optimizer": "sgd"}
     (tmp_path / "given.json").write_text(json.dumps([chosen]))
     flags = ("--seed", 4, "--given", tmp_path / "given.json")

@@ -1,5 +1,6 @@
 """The train and valid arrays of a workload, as nnsearch divides them, for every peer to use."""
 
+import json
 import os
 from pathlib import Path
 
@@ -16,7 +17,8 @@ WORKLOADS = Path(__file__).resolve().parent / "workloads"
 def write_arrays(workload: str, folder: Path, seed: int = 0) -> Path:
     """The NPZ archive of x_train, y_train, x_valid and y_valid; pixels from 0 to 1, float32.
 
-    `seed` is the study's, which divides its rows.
+    Beside it lies how many rows train and valid have, in JSON. `seed` is the study's, which divides
+    its rows.
     """
     root = os.environ.get("FASHION_MNIST")
     overrides = [f"seed={seed}"]
@@ -33,4 +35,6 @@ def write_arrays(workload: str, folder: Path, seed: int = 0) -> Path:
         x_valid=valid.inputs.astype(np.float32) / brightest,
         y_valid=np.asarray(valid.targets).astype(np.int64),
     )
+    rows = {"train": len(train.targets), "valid": len(valid.targets)}
+    target.with_suffix(".json").write_text(json.dumps(rows))
     return target

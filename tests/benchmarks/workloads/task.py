@@ -1,6 +1,6 @@
-"""What a peer is asked and what it answers, without torch: whoever measures a start needs none.
+"""What a peer is asked and what it answers: loads nothing that whoever is measured does not load.
 
-Peers run this in environments of their own, so it needs numpy and nothing of nnsearch.
+Peers run this in environments of their own, so it needs nothing of nnsearch.
 """
 
 import argparse
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 Configuration = dict[str, Any]
 
@@ -90,13 +88,12 @@ def gflop(task: Task, configuration: Configuration, num_train: int, num_valid: i
 
 def tell(task: Task, configurations: Sequence[Configuration], best: float, began: float) -> None:
     """Print the peer's one line: what it trained, how well, and the seconds since `began`."""
-    with np.load(task.data) as stored:
-        num_train, num_valid = len(stored["y_train"]), len(stored["y_valid"])
+    rows = json.loads(task.data.with_suffix(".json").read_text())
     told = {
         "trials": len(configurations),
         "best_valid_accuracy": round(best, 4),
         "search_s": round(time.perf_counter() - began, 3),
-        "gflop": sum(gflop(task, each, num_train, num_valid) for each in configurations),
+        "gflop": sum(gflop(task, each, rows["train"], rows["valid"]) for each in configurations),
         "configurations": list(configurations),
     }
     sys.stdout.write(json.dumps(told) + "\n")
