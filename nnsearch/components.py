@@ -183,10 +183,9 @@ def load(kind: str, name: str, *, root: Path | None = None, allow_code: bool = F
         loaded: Function = getattr(importlib.import_module(module), function)
         return loaded
     for point in _plugins(kind):
-        if point.name != name:
-            continue
-        plugin: Function = point.load()
-        return plugin
+        if point.name == name:
+            plugin: Function = point.load()
+            return plugin
     raise UsageError(f"unknown {kind.removesuffix('s')} '{name}'.", nearest(name, names(kind)))
 
 
@@ -197,7 +196,7 @@ def names(kind: str) -> list[str]:
 
 
 def _plugins(kind: str) -> "EntryPoints":
-    # Loads Python's e-mail package, a tenth of what the command line loads before torch.
+    # Not above: it loads Python's e-mail package, and `run` starts to load torch only after that.
     from importlib.metadata import entry_points
 
     return entry_points(group=f"nnsearch.{kind}")

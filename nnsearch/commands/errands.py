@@ -96,11 +96,6 @@ def export(job: str, trial: int, folder: str, told: dict[str, Any]) -> str:
     return export_trial(job, trial, folder, told)
 
 
-def get_ready_to_weigh() -> None:
-    """Load what `weigh_test` takes, of which SciPy is the most."""
-    importlib.import_module("nnsearch.reports.intervals")
-
-
 def get_ready_to_export() -> None:
     """Load what the export and the report take."""
     for name in ENDING:

@@ -94,8 +94,6 @@ def _search(
 
     def wind_down() -> None:
         exporter()
-        for _ in range(executor.slots):
-            executor.submit(errands.get_ready_to_weigh)
         told.flush()
 
     study, listen = opened.study, told.listen
