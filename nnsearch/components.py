@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from nnsearch.errors import UsageError
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoints
 
 Count = Annotated[int, Ge(1)]
 # Of a network: beyond these no machine holds it, and looking whether it can be built takes hours.
@@ -182,24 +180,16 @@ def load(kind: str, name: str, *, root: Path | None = None, allow_code: bool = F
         module, _, function = BUILTINS[kind][name].partition(":")
         loaded: Function = getattr(importlib.import_module(module), function)
         return loaded
-    for point in _plugins(kind):
-        if point.name == name:
-            plugin: Function = point.load()
-            return plugin
+    for point in entry_points(group=f"nnsearch.{kind}", name=name):
+        plugin: Function = point.load()
+        return plugin
     raise UsageError(f"unknown {kind.removesuffix('s')} '{name}'.", nearest(name, names(kind)))
 
 
 def names(kind: str) -> list[str]:
     """The built-in components of a kind, then those that installed packages offer."""
-    plugins = {point.name for point in _plugins(kind)}
+    plugins = {point.name for point in entry_points(group=f"nnsearch.{kind}")}
     return [*BUILTINS[kind], *sorted(plugins - BUILTINS[kind].keys())]
-
-
-def _plugins(kind: str) -> "EntryPoints":
-    # Not above: it loads Python's e-mail package, and `run` starts to load torch only after that.
-    from importlib.metadata import entry_points
-
-    return entry_points(group=f"nnsearch.{kind}")
 
 
 def options(function: Function) -> Mapping[str, Option]:
