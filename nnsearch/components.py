@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -194,12 +195,20 @@ def names(kind: str) -> list[str]:
 
 def options(function: Function) -> Mapping[str, Option]:
     """The keyword-only parameters of a component, in the order of its signature."""
-    hints = get_type_hints(function, include_extras=True)
+    hints = _hints(function)
     return {
         parameter.name: Option(parameter.name, hints[parameter.name], parameter.default)
         for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
+
+
+def _hints(function: Function) -> dict[str, Any]:
+    """The types of the parameters; what is returned may be of a package that is not loaded yet."""
+    named = inspect.get_annotations(function)
+    named.pop("return", None)
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    return get_type_hints(SimpleNamespace(__annotations__=named), names, include_extras=True)
 
 
 def nearest(word: str, known: list[str]) -> str:

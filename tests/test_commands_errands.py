@@ -51,12 +51,20 @@ import_mlflow("sqlite:///mlflow.db")
 names = ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
 print(before, *(name in sys.modules for name in names), gc.isenabled())
 """
+READER = """
+import sys
+from pathlib import Path
+from nnsearch.commands import errands
+study = errands.load(Path("flowers.toml"), (), False)
+print(study.search.sampler.name, study.search.pruner.name, "optuna" in sys.modules)
+"""
 CONCLUDER = """
 import sys
 from nnsearch.commands import errands
 names = ("onnxruntime", "nnsearch.commands.report")
 before = [name in sys.modules for name in names]
 errands.get_ready_to_export()
+errands.get_ready_to_report()
 print(*before, *(name in sys.modules for name in names))
 """
 
@@ -86,6 +94,11 @@ def test_a_driver_runs_a_study_to_its_report_without_torch_or_mlflow(
 
 def test_a_worker_begins_with_torch_and_little_else(tmp_path: Path) -> None:
     assert said(WORKER, tmp_path) == "True []"
+
+
+def test_a_study_is_read_without_optuna(tmp_path: Path) -> None:
+    (tmp_path / "flowers.toml").write_text(STUDY)
+    assert said(READER, tmp_path) == "tpe none False"
 
 
 def test_mlflow_is_loaded_ahead_with_what_a_database_takes(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from nnsearch.reports.intervals import MOST_CORRECTED, metric_intervals
-from nnsearch.reports.statistics import Method, Metrics, draw, share_interval
+from nnsearch.reports.statistics import Draws, Method, Metrics, draw, of_rows, share_interval
 from nnsearch.tasks.metrics import class_metrics, number_metrics
 
 Array = npt.NDArray[np.generic]
@@ -36,6 +37,10 @@ def plain(*drawn: Array) -> dict[str, float]:
     return class_metrics(*drawn)
 
 
+def draw_rows(metrics: Metrics, predictions: Array, targets: Array, **how: Any) -> Draws:
+    return draw(of_rows(metrics, predictions, targets), len(targets), **how)
+
+
 @pytest.mark.parametrize(
     ("num_rows", "num_classes", "digits"),
     [(5, 3, 1), (40, 2, 1), (60, 2, 9), (80, 4, 1), (150, 10, 9), (60, 40, 1)],
@@ -45,7 +50,7 @@ def test_classes_have_the_intervals_of_the_plain_bootstrap(
 ) -> None:
     predictions, targets = classes(num_rows, num_classes, seed=num_rows, digits=digits)
     found = metric_intervals(class_metrics, predictions, targets, seed=3)
-    wanted = draw(plain, predictions, targets, seed=3, method="bca").intervals()
+    wanted = draw_rows(plain, predictions, targets, seed=3, method="bca").intervals()
     for metric, ends in wanted.items():
         if metric != "accuracy" and ends[0] < ends[1] - 1e-9:
             assert found.ends[metric] == pytest.approx(ends, rel=1e-6, abs=1e-9), metric
@@ -129,7 +134,7 @@ def test_95_percent_intervals_hold_the_truth_about_as_often(
     method: Method = "bca" if num_rows <= MOST_CORRECTED else "percentile"
     truth = np.mean([metrics(*make(num_rows, 10_000 + seed))[""] for seed in range(600)])
     ends = [
-        draw(metrics, *make(num_rows, seed), seed=seed, num_resamples=250, method=method)
+        draw_rows(metrics, *make(num_rows, seed), seed=seed, num_resamples=250, method=method)
         for seed in range(150)
     ]
     held = [low <= truth <= high for low, high in (each.intervals()[""] for each in ends)]
@@ -186,7 +191,7 @@ def test_a_share_of_rows_by_any_task_is_exact_and_another_accuracy_is_not() -> N
     other = metric_intervals(weighted, predictions, targets, seed=0)
     assert (
         other.ends["accuracy"]
-        == draw(weighted, predictions, targets, seed=0, method="bca").intervals()["accuracy"]
+        == draw_rows(weighted, predictions, targets, seed=0, method="bca").intervals()["accuracy"]
     )
 
 
@@ -243,7 +248,7 @@ def test_groups_are_told_and_few_of_them_are_warned_of() -> None:
     predictions, targets, groups = grouped(1, num_groups=8)
     few = metric_intervals(class_metrics, predictions, targets, seed=0, groups=groups)
     assert few.notes[0].endswith("8 in all; from so few they are too narrow")
-    wanted = draw(plain, predictions, targets, seed=0, groups=groups, method="bca").intervals()
+    wanted = draw_rows(plain, predictions, targets, seed=0, groups=groups, method="bca").intervals()
     assert few.ends["log_loss"] == pytest.approx(wanted["log_loss"], rel=1e-6)
     assert few.ends["accuracy"] == pytest.approx(wanted["accuracy"], rel=1e-6)
 

@@ -15,6 +15,7 @@ from nnsearch.reports.statistics import (
     draw,
     holm,
     mcnemar,
+    of_rows,
     paired_difference,
     share_interval,
 )
@@ -33,7 +34,8 @@ def mean_of(predictions: Array, _: Array) -> float:
 def bootstrap_interval(
     metric: Callable[[Array, Array], float], *arrays: Array, confidence: float = 0.95, **how: Any
 ) -> Interval:
-    return draw(lambda *rows: {"": metric(*rows)}, *arrays, **how).intervals(confidence)[""]
+    judge = of_rows(lambda *rows: {"": metric(*rows)}, *arrays)
+    return draw(judge, len(arrays[1]), **how).intervals(confidence)[""]
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 10), (10, 10), (1, 1), (281, 288), (7, 2000)])
@@ -132,7 +134,7 @@ def test_several_metrics_share_the_draws() -> None:
         right = accuracy(predicted, true)
         return {"accuracy": right, "error": 1 - right, "nothing": float("nan")}
 
-    found = draw(both, predictions, targets, seed=4).intervals()
+    found = draw(of_rows(both, predictions, targets), len(targets), seed=4).intervals()
     low, high = found["accuracy"]
     assert 0 < low < accuracy(predictions, targets) < high < 1
     assert found["error"] == pytest.approx((1 - high, 1 - low))
@@ -212,7 +214,7 @@ def test_an_interval_that_repeats_bias_is_moved_over_its_value() -> None:
     def distinct(drawn: Array, _: Array) -> dict[str, float]:
         return {"distinct": float(len(np.unique(drawn))), "mean": float(drawn.mean())}
 
-    found = draw(distinct, rows, rows, seed=0).intervals()
+    found = draw(of_rows(distinct, rows, rows), len(rows), seed=0).intervals()
     low, high = found["distinct"]
     assert low < 300 < high
     assert 10 < high - low < 50  # of the draws: their number has a deviation of about 5.4

@@ -140,7 +140,7 @@ def _facts(kind: str, name: str) -> ComponentFacts:
     except ImportError as error:
         return ComponentFacts(kind, name, problem=f"not installed ({error})")
     options = components.options(function)
-    returned = get_type_hints(function, include_extras=True).get("return")
+    returned = get_type_hints(function, include_extras=True)["return"] if kind == "tasks" else None
     metrics = next(iter(getattr(returned, "__metadata__", ())), ())
     text = inspect.getdoc(function) or ""
     return ComponentFacts(

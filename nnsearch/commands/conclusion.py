@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nnsearch.commands import errands
 from nnsearch.commands.attempts import attempt
 from nnsearch.commands.export import facts, recorded_look
 from nnsearch.commands.opening import Opened, first_literals, plain_training
-from nnsearch.commands.result import Conclusion
+from nnsearch.commands.result import Conclusion, Listen
 from nnsearch.data.sealed import reads, refuse_reopening
 from nnsearch.errors import UsageError
 from nnsearch.events import Confirmed, Finished, Tested
@@ -22,6 +22,17 @@ from nnsearch.training.jobfile import Job, recorded, write_job
 
 BASELINE = "baseline"
 BASELINE_RATE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Finishers:
+    """Two workers for the end, each with what its part takes imported beforehand.
+
+    `reporter` works out intervals and writes the report, `exporter` writes the export.
+    """
+
+    reporter: Processes
+    exporter: Processes
 
 
 def start_baseline(opened: Opened, executor: Processes) -> Callable[[], None]:
@@ -62,13 +73,14 @@ def conclude(
     best: Finished,
     confirmed: Confirmed | None = None,
     *,
-    exporter: Processes | None = None,
+    finishers: Finishers,
+    listen: Listen,
     may_reopen: bool = False,
 ) -> Conclusion:
     """Look at the test split once, with the winner, and export it.
 
-    `best` is the winner, and `confirmed` how it was chosen, if it was confirmed. The export is the
-    affair of `exporter`, where there is one, which loads what that takes while others look.
+    `best` is the winner, and `confirmed` how it was chosen, if it was confirmed. `listen` is told
+    of the look before the export, so that MLflow has it while the model is being exported.
 
     A study that went on and found another winner looks again only where `may_reopen` says so, and
     says how often it did; else it raises UsageError.
@@ -81,24 +93,27 @@ def conclude(
             each.trial for each in reads(opened.folder.test_reads)
         }
         refuse_reopening(sorted(before - {best.trial}), best.trial, may_reopen=may_reopen)
-        tested = _look(opened, executor, job, best)
+        tested = _look(opened, job, best, looker=executor, weigher=finishers.reporter)
         looks.append(asdict(tested))
         write_json(opened.folder.looks, looks)
+    listen(tested)
     told = facts(to_json(opened.study), best.trial, best.metrics, tested)
-    export, problem = _export(opened, exporter or executor, job, told)
+    export, problem = _export(opened, finishers.exporter, job, told)
     baseline = baseline_value(opened.folder.job(BASELINE))
     rival = opened.prepared.baseline
     return Conclusion(best, tested, len(looks), baseline, export, problem, rival, confirmed)
 
 
-def _look(opened: Opened, executor: Processes, job: JobFolder, best: Finished) -> Tested:
+def _look(
+    opened: Opened, job: JobFolder, best: Finished, *, looker: Processes, weigher: Processes
+) -> Tested:
     path = opened.folder.test_predictions(best.trial)
     seconds = opened.study.search.stall_timeout
     asked = (str(job.root), best.trial, str(path), str(opened.folder.test_reads))
-    metrics = attempt(executor, errands.look, *asked, stall_seconds=seconds)
+    metrics = attempt(looker, errands.look, *asked, stall_seconds=seconds)
     trial = opened.ledger.specs[best.trial]
     weighed = (opened.study, opened.prepared.folder, trial, str(path))
-    ends, notes = attempt(executor, errands.weigh_test, *weighed, stall_seconds=seconds)
+    ends, notes = attempt(weigher, errands.weigh_test, *weighed, stall_seconds=seconds)
     num_rows = opened.prepared.num_rows["test"]
     return Tested(best.trial, time.time(), metrics, ends, num_rows, notes)
 

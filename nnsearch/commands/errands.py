@@ -16,11 +16,8 @@ from nnsearch.commands.opening import Inspected
 from nnsearch.study.folder import StudyFolder
 from nnsearch.study.spec import Study, TrialSpec, derived_seed
 
-# What export and report take besides, in the order of their need; two are packages of an extra.
-ENDING = (
-    *("nnsearch.exporting.folder", "torch.onnx.utils", "onnx", "onnxruntime"),
-    "nnsearch.commands.report",
-)
+# What an export takes besides, in the order of its need; two are packages of an extra.
+EXPORTING = ("nnsearch.exporting.folder", "torch.onnx.utils", "onnx", "onnxruntime")
 
 # The ends of the 95 % interval of each metric that has one, and notes on the others.
 Weighed = tuple[dict[str, tuple[float, float]], tuple[str, ...]]
@@ -97,10 +94,15 @@ def export(job: str, trial: int, folder: str, told: dict[str, Any]) -> str:
 
 
 def get_ready_to_export() -> None:
-    """Load what the export and the report take."""
-    for name in ENDING:
+    """Load what an export takes."""
+    for name in EXPORTING:
         with suppress(ImportError):  # packages of an extra: the export says what it lacks
             importlib.import_module(name)
+
+
+def get_ready_to_report() -> None:
+    """Load what intervals and a report take."""
+    importlib.import_module("nnsearch.commands.report")
 
 
 def report(name: str, home: Path) -> Path:

@@ -9,7 +9,7 @@ from nnsearch.commands.listing import state_of, when
 from nnsearch.commands.places import MLRUNS
 from nnsearch.commands.report_interpret import interpretation
 from nnsearch.commands.report_rows import examples, mistakes, parts, rivals, scored
-from nnsearch.commands.show import Row, show
+from nnsearch.commands.show import Row, shown_of
 from nnsearch.data.findings import Finding
 from nnsearch.events import Finished
 from nnsearch.reports.html_content import Cost, Data, Report, Trial
@@ -24,7 +24,7 @@ def gather(folder: StudyFolder, home: Path, *, at: float) -> Report:
     record = study.record
     result = read_json(folder.result) or {"conclusion": {}}
     conclusion = result["conclusion"]
-    shown = show(folder.root.name, home)
+    shown = shown_of(folder, record, study.ledger)
     best = study.best
     epochs = {} if best is None else study.ledger.epochs[best.trial]
     return Report(

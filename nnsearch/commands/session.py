@@ -12,7 +12,7 @@ from nnsearch.commands import errands
 from nnsearch.commands.attempts import attempt
 from nnsearch.commands.audience import Audience, audience
 from nnsearch.commands.chosen import chosen_of
-from nnsearch.commands.conclusion import conclude, start_baseline
+from nnsearch.commands.conclusion import Finishers, conclude, start_baseline
 from nnsearch.commands.confirming import choose
 from nnsearch.commands.opening import Opened, open_study, remove_drafts
 from nnsearch.commands.publishing import add_report
@@ -55,7 +55,7 @@ def carry_out(
     with (
         _tidied(folder),
         processes(server, workers=options.workers, log=log) as executor,
-        _exporter(server, log) as exporter,
+        _finishers(server, log) as finishers,
     ):
         seconds = study.search.stall_timeout
         inspected = attempt(executor, errands.inspect, study, folder, stall_seconds=2 * seconds)
@@ -67,7 +67,7 @@ def carry_out(
             _stopping(executor, options, warn),
         ):
             reason, conclusion = _search(
-                opened, options, executor, told, exporter=exporter, warn=warn
+                opened, options, executor, told, finishers=finishers, warn=warn
             )
         seconds_taken = time.monotonic() - began
         result = _result(opened, options, reason, conclusion, seconds=seconds_taken)
@@ -75,7 +75,9 @@ def carry_out(
         add_report(
             study.name,
             options,
-            lambda *asked: attempt(exporter(), errands.report, *asked, stall_seconds=seconds),
+            lambda *asked: attempt(
+                finishers().reporter, errands.report, *asked, stall_seconds=seconds
+            ),
             warn,
         )
     return result
@@ -87,13 +89,13 @@ def _search(
     executor: Processes,
     told: Audience,
     *,
-    exporter: Callable[[], Processes],
+    finishers: Callable[[], Finishers],
     warn: Callable[[str], None],
 ) -> tuple[str, Conclusion]:
     """The heart: the search itself, then the conclusion while the workers are still there."""
 
     def wind_down() -> None:
-        exporter()
+        finishers()
         told.flush()
 
     study, listen = opened.study, told.listen
@@ -122,11 +124,15 @@ def _search(
         if confirmed is not None:
             listen(confirmed)
             best = chosen_of(opened.folder, opened.ledger, opened.objective) or best
-        may_reopen = options.reopen_test
         conclusion = conclude(
-            opened, executor, best, confirmed, exporter=exporter(), may_reopen=may_reopen
+            opened,
+            executor,
+            best,
+            confirmed,
+            finishers=finishers(),
+            listen=listen,
+            may_reopen=options.reopen_test,
         )
-        listen(conclusion.tested)
     return reason, conclusion
 
 
@@ -138,20 +144,20 @@ def _asker(opened: Opened) -> Asker:
 
 
 @contextmanager
-def _exporter(server: ForkServer, log: Path) -> Iterator[Callable[[], Processes]]:
-    """The worker that exports and reports; it is there from the first time it is asked for.
+def _finishers(server: ForkServer, log: Path) -> Iterator[Callable[[], Finishers]]:
+    """The workers for the end; they are there from the first time they are asked for.
 
-    One of its own, so that what it imports for that lies ready when the others are through.
+    Of their own, so that what they import for it lies ready when the others are through.
     """
     with ExitStack() as stack:
 
-        @cache
-        def worker() -> Processes:
+        def worker(get_ready: Callable[[], None]) -> Processes:
             pool = stack.enter_context(processes(server, workers=1, log=log))
-            pool.submit(errands.get_ready_to_export)
+            pool.submit(get_ready)
             return pool
 
-        yield worker
+        reporter = worker(errands.get_ready_to_report)
+        yield cache(lambda: Finishers(reporter, worker(errands.get_ready_to_export)))
 
 
 @contextmanager

@@ -75,7 +75,11 @@ class ShownTrial:
 def show(name: str, home: Path = MLRUNS) -> Shown:
     """What the study called `name` came to so far. Raises UsageError where there is none."""
     folder = find_study_folder(name, home)
-    recorded, ledger = read_json(folder.spec), read_ledger(folder)
+    return shown_of(folder, read_json(folder.spec), read_ledger(folder))
+
+
+def shown_of(folder: StudyFolder, recorded: dict[str, Any], ledger: Ledger) -> Shown:
+    """The same of records that were read already."""
     objective, *others = recorded_objectives(recorded)
     limits = recorded_limits(recorded)
     keys = tuple(dict.fromkeys([*(each.key for each in others), *(each.key for each in limits)]))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ Metric = Callable[[Array, Array], float]
 Metrics = Callable[[Array, Array], Mapping[str, float]]
 Method = Literal["percentile", "bca"]
 Interval = tuple[float, float]
+Judge = Callable[[Iterable[Array]], dict[str, Array]]
 
 _MAX_JACKKNIFE = 200
 # A bias of more than this share of the deviation is taken out: BCa no longer does it by itself.
@@ -79,10 +81,33 @@ def share_interval(successes: int, total: int, *, confidence: float = 0.95) -> I
     return low, high
 
 
+def of_rows(metrics: Metrics, predictions: Array, targets: Array) -> Judge:
+    """A judge that looks at the predictions and targets of the rows of each draw."""
+    return lambda samples: _drawn(metrics, predictions, targets, samples)
+
+
+def of_counts(
+    metrics: Callable[[NDArray[np.int64]], Mapping[str, Array]], num_rows: int, *, at_once: int
+) -> Judge:
+    """A judge of many draws at once, by how often each has each row.
+
+    `metrics` takes counts [D, N], of at most `at_once` draws, and gives each metric as [D].
+    """
+
+    def judge(samples: Iterable[Array]) -> dict[str, Array]:
+        left, found = iter(samples), []
+        while some := list(islice(left, at_once)):
+            found.append(
+                metrics(np.stack([np.bincount(rows, minlength=num_rows) for rows in some]))
+            )
+        return {key: np.concatenate([each[key] for each in found]) for key in found[0]}
+
+    return judge
+
+
 def draw(
-    metrics: Metrics,
-    predictions: Array,
-    targets: Array,
+    judge: Judge,
+    num_rows: int,
     *,
     seed: int,
     num_resamples: int = 1000,
@@ -91,18 +116,18 @@ def draw(
 ) -> Draws:
     """Every metric of rows drawn again with replacement, of which intervals are worked out.
 
+    `judge` is given the places of the rows of each draw, and gives each metric of all of them.
     With `groups` [N] whole groups are drawn, for rows of one group are not independent. "bca" looks
     at the rows without some as well, up to 200 times: above 200 rows it leaves out blocks of them.
     The same seed gives the same draws.
     """
-    members = _members(len(targets), groups)
+    members = _members(num_rows, groups)
     if not members:
         raise ValueError("there are no rows to draw from")
-    whole = dict(metrics(predictions, targets))
-    drawn = _drawn(metrics, predictions, targets, _resamples(members, num_resamples, seed))
-    is_corrected = method == "bca"
-    left_out = _drawn(metrics, predictions, targets, _jackknife(members)) if is_corrected else {}
-    return Draws(whole, drawn, left_out)
+    whole = {key: float(value[0]) for key, value in judge([np.arange(num_rows)]).items()}
+    is_corrected = method == "bca" and len(members) > 1
+    left_out = judge(_jackknife(members)) if is_corrected else {}
+    return Draws(whole, judge(_resamples(members, num_resamples, seed)), left_out)
 
 
 def paired_difference(

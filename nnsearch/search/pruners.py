@@ -5,20 +5,22 @@ after which it is asked, and at no other does a worker wait for an answer.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import optuna
 from annotated_types import Ge
-from optuna.pruners import BasePruner
 
 from nnsearch.components import Count
+
+# Whoever reads a study file asks for the options alone: Optuna loads when one is made.
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
 
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
     """An Optuna pruner, or None, and the epochs after which it is asked."""
 
-    pruner: BasePruner | None
+    pruner: "BasePruner | None"
     rungs: tuple[int, ...] = ()
 
 
@@ -34,7 +36,9 @@ def median(epochs: int, *, startup: Count = 5, warmup: Annotated[int, Ge(0)] = 2
     Nothing is stopped before `startup` trials are complete, nor in a trial's first `warmup` epochs.
     Source: Golovin et al. 2017.
     """
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=startup, n_warmup_steps=warmup)
+    from optuna.pruners import MedianPruner
+
+    pruner = MedianPruner(n_startup_trials=startup, n_warmup_steps=warmup)
     every = max(1, epochs // 10)
     return Pruning(pruner, tuple(range(max(1, warmup), epochs, every)))
 
@@ -45,7 +49,9 @@ def halving(epochs: int, *, first: Count = 1, factor: Annotated[int, Ge(2)] = 3)
     Rungs lie at `first`, `first` * `factor`, `first` * `factor` ** 2 ... epochs.
     Source: Li et al. 2020 (ASHA).
     """
-    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=factor)
+    from optuna.pruners import SuccessiveHalvingPruner
+
+    pruner = SuccessiveHalvingPruner(min_resource=first, reduction_factor=factor)
     return Pruning(pruner, _rungs(epochs, first, factor))
 
 
@@ -54,7 +60,9 @@ def hyperband(epochs: int, *, first: Count = 1, factor: Annotated[int, Ge(2)] = 
 
     Source: Li et al. 2018.
     """
-    pruner = optuna.pruners.HyperbandPruner(
+    from optuna.pruners import HyperbandPruner
+
+    pruner = HyperbandPruner(
         min_resource=min(first, epochs), max_resource=epochs, reduction_factor=factor
     )
     return Pruning(pruner, _rungs(epochs, first, factor))

@@ -237,19 +237,16 @@ class TrialSpec:
     @property
     def fingerprint(self) -> str:
         """The hash of what is trained, without number, seed and uid."""
-        left_out = {"number", "seed", "uid", "replicate_of", "params"}
-        return digest({key: value for key, value in asdict(self).items() if key not in left_out})
+        # As asdict would have it, which copies every option and takes most of reading a ledger.
+        return digest({**self._parts(), "transforms": self.transforms})
+
+    def _parts(self) -> dict[str, Component]:
+        names = ("task", "model", "optimizer", "schedule", "training")
+        return {name: getattr(self, name) for name in names}
 
     def config(self) -> dict[str, bool | int | float | str]:
         """Every option under its dotted name, searched or not, tuples as text."""
-        parts = {
-            "task": self.task,
-            "model": self.model,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-            "training": self.training,
-        }
-        parts.update({f"data.{each.name}": each for each in self.transforms})
+        parts = self._parts() | {f"data.{each.name}": each for each in self.transforms}
         flat: dict[str, bool | int | float | str] = {}
         for path, part in parts.items():
             if path in {"task", "model", "optimizer", "schedule"}:
@@ -290,6 +287,8 @@ def derived_seed(*parts: object) -> int:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Component):
+        return {"name": value.name, "options": value.options}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, frozenset):

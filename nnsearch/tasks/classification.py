@@ -124,11 +124,17 @@ def _slopes(weights: Tensor, smoothing: float) -> Callable[[Tensor, Tensor], tup
     whole = weights.double()
     table = (1 - smoothing) * torch.diag(whole) + share * whole.expand(len(weights), -1)
     sums = table.sum(1)
+    is_plain = torch.equal(table, torch.eye(len(table), dtype=table.dtype))
 
     def slopes(outputs: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
         wanted = encoded.expand(outputs.shape[:-1])
-        parts = table.to(outputs)[wanted]
         logs = torch.log_softmax(outputs, -1)
+        if is_plain:
+            places = wanted.unsqueeze(-1)
+            losses = logs.gather(-1, places).squeeze(-1).neg_()
+            minus_one = logs.new_tensor(-1.0).expand(places.shape)
+            return losses, logs.exp_().scatter_add_(-1, places, minus_one)
+        parts = table.to(outputs)[wanted]
         losses = (parts * logs).sum(-1).neg_()
         return losses, logs.exp_().mul_(sums.to(outputs)[wanted][..., None]).sub_(parts)
 

@@ -46,7 +46,7 @@ def class_metrics_many(predictions: Array, targets: Array) -> list[dict[str, flo
     counts = np.bincount(cells.ravel(), minlength=num_trials * num_classes**2)
     roc_auc, pr_auc = _areas(scores, truth)
     found = {
-        **_of_confusion(counts.reshape(num_trials, num_classes, num_classes)),
+        **metrics_of_confusions(counts.reshape(num_trials, num_classes, num_classes)),
         "roc_auc": roc_auc,
         "pr_auc": pr_auc,
         "log_loss": surprises(scores, truth).mean(axis=1),
@@ -74,7 +74,7 @@ def confusion_metrics(counts: Counts) -> dict[str, float]:
     no row; Matthews' correlation (mcc) is 0 where truth or prediction is one class throughout.
     Where each row is of one class, the micro means of precision, recall and F1 are the accuracy.
     """
-    return {name: float(values[0]) for name, values in _of_confusion(counts[None]).items()}
+    return {name: float(values[0]) for name, values in metrics_of_confusions(counts[None]).items()}
 
 
 def areas(probabilities: Floats, targets: Array) -> tuple[float, float]:
@@ -151,7 +151,8 @@ def number_metrics(predictions: Array, targets: Array) -> dict[str, float]:
     with np.errstate(over="ignore", invalid="ignore"):
         errors = predicted - truth
         squared = errors @ errors
-        spread = ((truth - truth.mean()) ** 2).sum()
+        # Numbers that are all the same may differ from their mean by rounding.
+        spread = ((truth - truth.mean()) ** 2).sum() if np.ptp(truth) else 0.0
         shares = np.abs(errors) / np.maximum(np.abs(truth), np.finfo(np.float64).eps)
         r2 = 1 - squared / spread if spread > 0 else float(squared == 0)
         return {
@@ -171,7 +172,7 @@ def pinball(predictions: Array, targets: Array, quantile: float) -> float:
         return float(np.maximum(quantile * errors, (quantile - 1) * errors).mean())
 
 
-def _of_confusion(counts: Counts) -> dict[str, Floats]:
+def metrics_of_confusions(counts: Counts) -> dict[str, Floats]:
     """`confusion_metrics` of [K, C, C], each [K]."""
     hits = np.diagonal(counts, axis1=1, axis2=2).astype(np.float64)
     truth, predicted = counts.sum(axis=2).astype(np.float64), counts.sum(axis=1).astype(np.float64)

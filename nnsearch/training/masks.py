@@ -25,10 +25,7 @@ class Masks:
         self.rates = rates
         self.like = like
         by_layer = list(zip(*rates, strict=True))
-        self.thresholds = [
-            np.array([threshold(rate) for rate in each], np.int16)[:, None, None]
-            for each in by_layer
-        ]
+        self.thresholds = [[np.int16(threshold(rate)) for rate in each] for each in by_layer]
         self.scales = [like.new_tensor([scale(rate) for rate in each]) for each in by_layer]
         self.is_on = [any(each) for each in by_layer]
         self.streams: list[list[Stream]] = []
@@ -56,10 +53,10 @@ class Masks:
         return self.ready[layer].pop()
 
     def _draw(self, layer: int, num_steps: int, count: int) -> Tensor:
-        drawn_KSC = np.stack([draws(each, num_steps, count) for each in self.streams[layer]])
-        # As numbers: torch turns truth values into floats several times slower.
-        is_kept = torch.from_numpy((drawn_KSC >= self.thresholds[layer]).view(np.int8))
-        # To a GPU as bytes, and without waiting for what it still has to do.
-        sent = is_kept.to(self.like.device, non_blocking=True)
+        by_trial = zip(self.streams[layer], self.thresholds[layer], strict=True)
+        is_kept = np.stack([draws(each, num_steps, count) >= least for each, least in by_trial])
+        # As numbers: torch turns truth values into floats several times slower. To a GPU as bytes,
+        # and without waiting for what it still has to do.
+        sent = torch.from_numpy(is_kept.view(np.int8)).to(self.like.device, non_blocking=True)
         masks_KSC = sent.to(self.like.dtype)
         return masks_KSC.mul_(self.scales[layer][:, None, None]).transpose(0, 1)
