@@ -7,7 +7,7 @@ from finished import copied, finished
 from test_tracking_server import free_port, server
 
 from nnsearch.commands.delivery import sync
-from nnsearch.commands.publishing import add_report
+from nnsearch.commands.publishing import publish_report, write_report
 from nnsearch.commands.result import Options
 from nnsearch.study.folder import Home
 
@@ -25,7 +25,7 @@ def test_sync_attaches_the_report_once_the_server_is_back(whole: Path, own_folde
     written, port = Home(home).study("flowers").report, free_port()
     environ = {"MLFLOW_TRACKING_URI": f"http://somebody:hunter2@127.0.0.1:{port}"}
     said: list[str] = []
-    add_report("flowers", Options(home=home, environ=environ), lambda *_: written, said.append)
+    publish_report(written, "flowers", Options(home=home, environ=environ), said.append)
     assert "is not in MLflow" in said[0]
     assert "nnsearch sync flowers" in said[1]
     assert "hunter2" not in "".join(said)
@@ -39,3 +39,17 @@ def test_sync_attaches_the_report_once_the_server_is_back(whole: Path, own_folde
         written.write_text("another page")
         sync(home=home, environ=environ)
         assert kept.read_text() == "another page"
+
+
+def test_a_report_that_cannot_be_drawn_is_a_warning(tmp_path: Path) -> None:
+    def fail(name: str, home: Path) -> Path:
+        raise ZeroDivisionError(f"{name} in {home.name}")
+
+    said: list[str] = []
+    assert write_report("my flowers", tmp_path, fail, said.append) is None
+    assert said == [
+        f"the report is not written (ZeroDivisionError: my flowers in {tmp_path.name}).",
+        "`nnsearch report 'my flowers'` writes it again.",
+    ]
+    page = tmp_path / "report.html"
+    assert write_report("flowers", tmp_path, lambda *_: page, said.append) == page

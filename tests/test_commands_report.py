@@ -17,7 +17,7 @@ from reported import Page, parsed
 
 import nnsearch
 from nnsearch.commands.compare_records import load, predictions_of
-from nnsearch.commands.publishing import add_report
+from nnsearch.commands.publishing import publish_report
 from nnsearch.commands.report import report
 from nnsearch.commands.result import Options
 from nnsearch.commands.show import show
@@ -246,15 +246,13 @@ def test_the_run_itself_leaves_a_report_beside_the_records_and_in_mlflow(whole: 
 def test_a_store_that_refuses_the_report_is_a_warning(whole: Path, own_folder: Path) -> None:
     home = copied(whole, own_folder)
     path = Home(home).study("flowers").report
-    path.unlink()
     said: list[str] = []
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
         database.execute("UPDATE experiments SET name = 'trees' WHERE name = 'flowers'")
-    add_report("flowers", Options(home=home), report, said.append)
+    publish_report(path, "flowers", Options(home=home), said.append)
     assert said == [f"MLflow has no run of the study 'flowers': its report is only at {path}."]
-    assert path.exists()
     (home / "mlflow.db").write_text("no database")
-    add_report("flowers", Options(home=home), report, said.append)
+    publish_report(path, "flowers", Options(home=home), said.append)
     assert "not in MLflow" in said[1]
     assert "nnsearch sync flowers" in said[2]
 

@@ -49,7 +49,10 @@ def state_of(folder: StudyFolder, ledger: Ledger) -> State:
     if is_driven(folder):
         return "running"
     result = read_json(folder.result)
-    is_whole = result is not None and sum(result["counts"].values()) == len(ledger.endings)
+    # A result without the request it answers was written while MLflow was still being told.
+    is_whole = (
+        result and result["request"] and sum(result["counts"].values()) == len(ledger.endings)
+    )
     return "finished" if is_whole else "interrupted"
 
 

@@ -10,23 +10,24 @@ from nnsearch.tracking.attach import attach
 from nnsearch.tracking.store import destination, shown
 
 
-def add_report(
-    name: str,
-    options: Options,
-    write: Callable[[str, Path], Path],
-    warn: Callable[[str], None],
-) -> None:
-    """Have the report of a study that has just ended written, and put it into its run in MLflow.
+def write_report(
+    name: str, home: Path, write: Callable[[str, Path], Path], warn: Callable[[str], None]
+) -> Path | None:
+    """Have the report of a study that has just ended written; where it lies, or None.
 
     `write` is given the study's name and the folder of runs, and tells where the report lies. What
     goes wrong is said to `warn`: the study counts without a page about it.
     """
     try:
-        path = write(name, options.home)
+        return write(name, home)
     except Exception as error:  # noqa: BLE001 - drawing may not fail a study that is done
         warn(f"the report is not written ({_one_line(error)}).")
         warn(f"`nnsearch report {quote(name)}` writes it again.")
-        return
+        return None
+
+
+def publish_report(path: Path, name: str, options: Options, warn: Callable[[str], None]) -> None:
+    """Put the report at `path` into the study's run in MLflow; `warn` is told where that fails."""
     try:
         uri = destination(Home(options.home), options.environ)[0]
         if not publish(Home(options.home).study(name), uri):

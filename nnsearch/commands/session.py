@@ -15,7 +15,7 @@ from nnsearch.commands.chosen import chosen_of
 from nnsearch.commands.conclusion import Finishers, conclude, start_baseline
 from nnsearch.commands.confirming import choose
 from nnsearch.commands.opening import Opened, open_study, remove_drafts
-from nnsearch.commands.publishing import add_report
+from nnsearch.commands.publishing import publish_report, write_report
 from nnsearch.commands.result import Conclusion, Options, RunResult, Show
 from nnsearch.events import Failed, Finished, Pruned
 from nnsearch.executors.launch import ForkServer
@@ -69,17 +69,21 @@ def carry_out(
             reason, conclusion = _search(
                 opened, options, executor, told, finishers=finishers, warn=warn
             )
-        seconds_taken = time.monotonic() - began
-        result = _result(opened, options, reason, conclusion, seconds=seconds_taken)
+            seconds_taken = time.monotonic() - began
+            result = _result(opened, options, reason, conclusion, seconds=seconds_taken)
+            # Not an answer to the same command yet, for MLflow may lack what is being written.
+            write_json(folder.result, asdict(result) | {"request": ""})
+            told.flush()
+            reporter = finishers().reporter
+            page = write_report(
+                study.name,
+                options.home,
+                lambda *asked: attempt(reporter, errands.report, *asked, stall_seconds=seconds),
+                warn,
+            )
         write_json(folder.result, asdict(result) | {"request": request})
-        add_report(
-            study.name,
-            options,
-            lambda *asked: attempt(
-                finishers().reporter, errands.report, *asked, stall_seconds=seconds
-            ),
-            warn,
-        )
+        if page is not None:
+            publish_report(page, study.name, options, warn)
     return result
 
 

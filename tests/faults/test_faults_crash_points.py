@@ -22,7 +22,8 @@ DRIVER = {
     "C3": "C3:2",  # the last values
     "C4": "C4:2",  # FINISHED
     "C5": "C5:2",  # in Optuna's store
-    "C6": "result.json renamed",  # done
+    "told": "result.json renamed",  # concluded, but MLflow is still being told
+    "C6": "result.json renamed:2",  # done
     "study": "study.json fsynced",
     "test": "test.json renamed",
 }
