@@ -1,10 +1,13 @@
-"""Where the CPU seconds of W1 go: training, starting and concluding, and all the rest.
+"""Where the CPU seconds of a workload go: training, starting and concluding, and all the rest.
 
     python tests/benchmarks/shares.py --rounds 3
+    python tests/benchmarks/shares.py --workload w2 --rounds 1
 
 The study runs as a whole and, in turns, with one trial of one epoch, which costs what every study
 costs once: imports, the look at the test split, the export, the report. Training is what the jobs
-note of their own processes. What is left is the search, the tracking, the pictures.
+note of their own processes, validation, metrics and files included. What is left is the search, the
+tracking, the pictures. Training's useful arithmetic a second is set against one core's fastest
+matrix product, as matmul.py measures it at the end.
 """
 
 import argparse
@@ -17,36 +20,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matmul
 from contestants import EPOCHS, TRIALS, WORKLOADS
 from measure import measured
 from splits import write_arrays
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-WORKLOAD = "w1"
 LIMIT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU seconds of a whole run with all its processes, and those of its jobs."""
+    """CPU seconds of a whole run with all its processes, and those of its jobs; useful GFLOP."""
 
     total: float
     training: float
+    gflop: float
 
 
 def main(arguments: Sequence[str]) -> None:
     """Print the medians over the rounds."""
-    parser = argparse.ArgumentParser(description="Where the CPU seconds of W1 go.")
+    parser = argparse.ArgumentParser(description="Where the CPU seconds of a workload go.")
+    parser.add_argument("--workload", choices=sorted(TRIALS), default="w1")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args(arguments)
+    workload: str = given.workload
     whole: list[Cost] = []
     bare: list[Cost] = []
     with tempfile.TemporaryDirectory() as scratch:
-        arrays = write_arrays(WORKLOAD, Path(scratch))
+        arrays = write_arrays(workload, Path(scratch))
+        amount = (TRIALS[workload], EPOCHS[workload])
         for number in range(given.rounds):
             place = Path(scratch) / str(number)
-            whole.append(cost(arrays, place / "whole", TRIALS[WORKLOAD], EPOCHS[WORKLOAD]))
-            bare.append(cost(arrays, place / "bare", 1, 1))
-    sys.stdout.write(json.dumps(shares(whole, bare), indent=1) + "\n")
+            whole.append(cost(workload, arrays, place / "whole", amount))
+            bare.append(cost(workload, arrays, place / "bare", (1, 1)))
+    with threadpool_limits(1):
+        rate = max(matmul.measure(matmul.SECONDS).values())
+    sys.stdout.write(json.dumps(shares(whole, bare) | reached(whole, rate), indent=1) + "\n")
+
+
+def reached(whole: Sequence[Cost], rate: float) -> dict[str, float]:
+    """GFLOP/s a core while training, the median, and what share of `rate` that is."""
+    training = statistics.median(each.gflop / each.training for each in whole)
+    return {
+        "training_gflop_s": round(training, 1),
+        "product_gflop_s": round(rate, 1),
+        "of_the_product": round(training / rate, 3),
+    }
 
 
 def shares(whole: Sequence[Cost], bare: Sequence[Cost]) -> dict[str, float]:
@@ -65,15 +85,16 @@ def shares(whole: Sequence[Cost], bare: Sequence[Cost]) -> dict[str, float]:
     }
 
 
-def cost(arrays: Path, folder: Path, trials: int, epochs: int) -> Cost:
-    """Run the workload's study in a new folder."""
+def cost(workload: str, arrays: Path, folder: Path, amount: tuple[int, int]) -> Cost:
+    """Run the workload's study in a new folder, with so many trials and epochs."""
     folder.mkdir(parents=True)
     script = str(WORKLOADS / "nnsearch_study.py")
-    line = [sys.executable, script, WORKLOAD, str(arrays), str(trials), str(epochs)]
+    line = [sys.executable, script, workload, str(arrays), *map(str, amount)]
     found = measured(line, folder, os.environ, limit_seconds=LIMIT_SECONDS)
-    notes = (folder / "mlruns" / "studies" / WORKLOAD / "jobs").glob("*/cost.jsonl")
+    notes = (folder / "mlruns" / "studies" / workload / "jobs").glob("*/cost.jsonl")
     lines = [json.loads(text) for each in notes for text in each.read_text().splitlines()]
-    return Cost(found.cpu_s, sum(each["cpu_seconds"] for each in lines))
+    training = sum(each["cpu_seconds"] for each in lines)
+    return Cost(found.cpu_s, training, found.report["gflop"])
 
 
 if __name__ == "__main__":
