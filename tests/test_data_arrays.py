@@ -126,6 +126,13 @@ def test_npz_groups_and_times(tmp_path: Path) -> None:
     assert np.diff(examples.times).tolist() == [24 * 3600.0]
 
 
+@pytest.mark.parametrize("times", [[0.5, np.nan], np.array(["2024-01-01", "NaT"], "M8[s]")])
+def test_a_time_that_is_missing_is_refused(tmp_path: Path, times: Any) -> None:
+    np.savez(tmp_path / "x.npz", x=np.ones((2, 1)), y=[0, 1], t=times)
+    with pytest.raises(DataError, match="times is missing in 1 rows, the first is row 2"):
+        npz(tmp_path, path="x.npz", times="t")
+
+
 def test_npz_that_cannot_be_used(tmp_path: Path) -> None:
     np.savez(tmp_path / "pickled.npz", x=np.array([{}], dtype=object), y=[0])
     with pytest.raises(DataError, match="cannot be read as NPZ"):

@@ -53,6 +53,18 @@ def test_with_times_the_latest_rating_counts_and_rows_may_be_split_by_time(
     assert (read.times[0] - read.times[1]) / 86400 == 2
 
 
+def test_times_of_a_csv_file_are_times_and_no_texts(tmp_path: Path) -> None:
+    stars = "user,item,rating,when\na,x,1,2024-01-02T00:00+02:00\na,y,2,2024-01-01T23:00\n"
+    (tmp_path / "stars.csv").write_text(stars)
+    times = ratings(tmp_path, path="stars.csv", time="when").times
+    assert times is not None
+    assert times[1] - times[0] == 3600
+    for cell in ("", "2/1/2024"):
+        (tmp_path / "stars.csv").write_text(f"{stars}b,x,3,{cell}\n")
+        with pytest.raises(DataError, match=r"stars.csv:4: .* no time in 1 rows"):
+            ratings(tmp_path, path="stars.csv", time="when")
+
+
 def test_low_ratings_are_left_out_and_a_file_may_have_none(tmp_path: Path) -> None:
     (tmp_path / "stars.csv").write_text(ROWS)
     liked = ratings(tmp_path, path="stars.csv", at_least=4)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nnsearch.data.examples import Examples
@@ -49,8 +49,11 @@ def test_every_row_is_in_one_part(classes: list[int], by: str, seed: int) -> Non
 
 @given(
     counts=st.lists(st.integers(3, 40), min_size=2, max_size=6),
-    shares=st.sampled_from([(0.64, 0.16, 0.2), (0.5, 0.25, 0.25), (0.8, 0.1, 0.1)]),
+    shares=st.sampled_from(
+        [(0.64, 0.16, 0.2), (0.5, 0.25, 0.25), (0.8, 0.1, 0.1), (0.2, 0.2, 0.6)]
+    ),
 )
+@example(counts=[3] * 6, shares=(0.2, 0.2, 0.6))
 def test_classes_are_in_every_part_in_proportion(
     counts: list[int], shares: tuple[float, float, float]
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnsearch.data.tables import csv, parquet, read_inputs
+from nnsearch.data.tables import csv, parquet
 from nnsearch.errors import DataError
 from nnsearch.signature import Column
 
@@ -59,6 +59,15 @@ def test_byte_order_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
     assert examples.targets.tolist() == [0, 1]
 
 
+def test_a_cell_may_be_a_long_text(tmp_path: Path) -> None:
+    limit = 131_072  # what Python's reader takes by itself
+    (tmp_path / "x.csv").write_text(f"n,y\n{'a' * (limit + 1)},0\nb,1\n")
+    (column,) = csv(tmp_path, path="x.csv", target="y").signature.columns
+    assert [len(each) for each in column.categories] == [limit + 1, 1]
+    (problem,) = problems_of(tmp_path, 'n,y\nb,0\n"a,1\n' + "b,1\n" * limit)
+    assert problem.startswith("x.csv:3: error[E313]: a quote is opened here and never closed.")
+
+
 def test_overrides_drop_and_missing_words(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("zip,size,id,y\n01234,1,a,0\n99999,unknown,b,1\n01234,3,c,1\n")
     options: dict[str, Any] = {"categorical": ("zip",), "missing": ("unknown",), "drop": ("id",)}
@@ -74,6 +83,14 @@ def test_semicolons_and_decimal_commas_when_asked_for(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a;y\n1,5;0\n2,5;1\n")
     examples = csv(tmp_path, path="x.csv", target="y", delimiter=";", decimal=",")
     assert examples.inputs[:, 0].tolist() == [1.5, 2.5]
+
+
+def test_a_point_is_no_decimal_sign_where_a_comma_is(tmp_path: Path) -> None:
+    options = {"delimiter": ";", "decimal": ","}
+    (problem,) = problems_of(tmp_path, "a;y\n999;0\n1.234;1\n0,5;1\n", **options)
+    assert problem.startswith("x.csv:3: error[E318]: column 'a' holds numbers, but '1.234' here")
+    (problem,) = problems_of(tmp_path, "a;y\n1.234;0\n1.5;1\n", **options)
+    assert "decimal points (1.234). Did you mean decimal = '.'?" in problem
 
 
 def test_silent_columns_are_dropped_and_named(tmp_path: Path) -> None:
@@ -177,6 +194,13 @@ def test_parquet_types_are_kept(tmp_path: Path) -> None:
     assert examples.targets.tolist() == [0.5, 1.5, 2.5]
 
 
+def test_whole_numbers_as_categories_need_no_point_where_one_is_missing(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"zip": [10, 20, None], "size": [1.5, 2.0, 1.5], "y": [0, 1, 1]})
+    frame.to_parquet(tmp_path / "x.parquet")
+    examples = parquet(tmp_path, path="x.parquet", target="y", categorical=("zip", "size"))
+    assert [each.categories for each in examples.signature.columns] == [("10", "20"), ("1.5", "2")]
+
+
 def test_parquet_cut_short_or_nested_is_refused(tmp_path: Path) -> None:
     frame = pd.DataFrame({"n": [1, 2], "list": [[1], [2, 3]], "y": [0, 1]})
     frame.to_parquet(tmp_path / "nested.parquet")
@@ -186,13 +210,3 @@ def test_parquet_cut_short_or_nested_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="cut short"):
         parquet(tmp_path, path="cut.parquet", target="y")
-
-
-def test_new_rows_are_read_as_the_predictor_knows_them(tmp_path: Path) -> None:
-    (tmp_path / "new.csv").write_text("other,c,n\nq,blue,1\nq,green,NA\nq,red,3\n")
-    columns = (Column("n"), Column("c", "categorical", ("blue", "red")))
-    inputs = read_inputs(tmp_path / "new.csv", columns)
-    np.testing.assert_array_equal(inputs, [[1, 0], [np.nan, np.nan], [3, 1]])
-    with pytest.raises(DataError) as caught:
-        read_inputs(tmp_path / "new.csv", (Column("absent"), Column("c")))
-    assert [problem.code for problem in caught.value.problems] == ["E317", "E318"]

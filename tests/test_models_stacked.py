@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nnsearch.errors import UsageError
 from nnsearch.models.cnn import cnn
 from nnsearch.models.dropout import Dropout
 from nnsearch.models.layers import ACTIVATIONS
@@ -27,6 +28,11 @@ NETWORKS: list[tuple[Any, tuple[int, ...], dict[str, Any]]] = [
         for norm in ("none", "batch", "layer", "group")
         for block in ("plain", "residual")
         for pool in ("max", "average", "stride")
+    ),
+    # Of one channel the trials' norms have one weight each, far from the next trial's.
+    *(
+        (cnn, (1, 8, 8), {"channels": 1, "depth": 1, "norm": norm, "block": "residual"})
+        for norm in ("none", "batch", "layer", "group")
     ),
     *((cnn, (2, 8, 8), {"channels": 2, "activation": activation}) for activation in ACTIVATIONS),
     (cnn, (1, 8, 8), {"channels": 3, "kernel": 5, "head": "average", "dropout": 0.3}),
@@ -68,6 +74,19 @@ def test_a_stack_does_what_each_network_does(
     out = net.forward(given)
     for number, model in enumerate(models):
         torch.testing.assert_close(out[number], model.eval()(x[number]), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("norm", "x"),
+    [(nn.BatchNorm1d(7), torch.randn(1, 7)), (nn.BatchNorm2d(2), torch.randn(1, 2, 1, 1))],
+)
+def test_a_batch_norm_of_one_value_is_refused_as_torch_does(norm: nn.Module, x: Tensor) -> None:
+    model = nn.Sequential(norm)
+    with pytest.raises(ValueError, match="more than 1 value"):
+        model.train()(x)
+    net = stack(model, Means(_weights([model]), _masks(0.0, 1), Mode(), 1))
+    with pytest.raises(UsageError, match="no variance of a single example"):
+        net.forward(x if x.dim() == 4 else x[None])
 
 
 def test_a_module_that_has_no_stacked_form_says_so() -> None:

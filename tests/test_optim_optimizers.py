@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from nnsearch import components
-from nnsearch.errors import UsageError
 from nnsearch.optim.optimizers import (
     adadelta,
     adagrad,
@@ -159,8 +158,3 @@ def test_rates_out_of_their_range_are_complained_of(name: str) -> None:
     assert known["lr"].complaint("0.1")
     assert known["weight_decay"].complaint(-1e-9)
     assert not any(option.complaint(option.default) for option in known.values())
-
-
-def test_nesterov_without_momentum_is_refused() -> None:
-    with pytest.raises(UsageError, match="needs momentum"):
-        sgd(nn.Linear(1, 1).parameters(), nesterov=True)

@@ -20,7 +20,7 @@ VARIANTS: list[tuple[str, dict[str, Any], list[dict[str, float]]]] = [
     ("adam", {}, [{"eps": 1e-3, "beta2": 0.9}, {}, {"beta1": 0.0}]),
     ("sgd", {}, [{}, {"weight_decay": 0.1}]),
     ("sgd", {}, [{"momentum": 0.0}, {"momentum": 0.9, "weight_decay": 0.1}]),
-    ("sgd", {"nesterov": True}, [{"momentum": 0.5}, {"momentum": 0.9}]),
+    ("sgd", {"nesterov": True}, [{"momentum": 0.5}, {"momentum": 0.9}, {"momentum": 0.0}]),
     ("rmsprop", {}, [{}, {"alpha": 0.5, "eps": 1e-3}]),
     ("rmsprop", {"centered": True}, [{"momentum": 0.0}, {"momentum": 0.9, "weight_decay": 0.1}]),
     ("adagrad", {}, [{}, {"lr_decay": 0.1, "weight_decay": 0.1}, {"initial": 0.3, "eps": 1e-3}]),

@@ -217,6 +217,7 @@ def test_equal_targets_give_an_r2() -> None:
     truth = np.array([2.0, 2.0])
     assert number_metrics(truth, truth)["r2"] == 1
     assert number_metrics(np.array([2.0, 3.0]), truth)["r2"] == 0
+    assert number_metrics(np.full(7, 0.2), np.full(7, 0.1))["r2"] == 0, "their mean is no 0.1"
     assert number_metrics(np.array([1.0]), np.array([2.0])) == {
         "rmse": 1,
         "mae": 1,

@@ -99,7 +99,7 @@ def test_metrics_are_in_the_targets_unit() -> None:
     assert next(iter(task.directions)) == "rmse"
 
 
-@pytest.mark.parametrize("targets", [[2.0, 2.0], [1.0, np.nan], [1.0, np.inf]])
+@pytest.mark.parametrize("targets", [[2.0, 2.0], [0.1] * 7, [1.0, np.nan], [1.0, np.inf]])
 def test_targets_that_cannot_be_scaled_are_refused(targets: list[float]) -> None:
     with pytest.raises(DataError, match="all the same, or not finite"):
         regression(np.array(targets))

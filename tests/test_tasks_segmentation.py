@@ -92,6 +92,12 @@ def test_a_class_that_is_nowhere_does_not_count() -> None:
     assert (found["iou"], found["iou_of_things"]) == (1.0, 1.0)
 
 
+def test_a_class_that_train_lacks_is_missed() -> None:
+    shares = np.array([[0.9] * 4 + [0.1] * 4])
+    found = segmentation_metrics(shares, np.array([[[0, 0], [0, 2]]]))
+    assert (found["pixel_accuracy"], found["iou"]) == (0.75, 0.75 / 2)
+
+
 def test_masks_are_learned_shown_and_exported(room: Classroom, tmp_path: Path) -> None:
     pupil = room.pupil()
     by_iou = Objective("iou", "maximize")

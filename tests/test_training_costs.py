@@ -117,7 +117,7 @@ def test_a_metric_that_is_no_number_cannot_be_an_objective(room: Classroom, tmp_
     account = Account(JobFolder(tmp_path), ACCURACY, (), room.code, (Objective("mcc", "maximize"),))
     metrics = {"valid/accuracy": 0.5, "valid/mcc": float("nan")}
     material: Any = None  # looked at for trials that are complete only
-    ending = finish(account, 0, Kept(1, metrics, None, {}), material, seconds=1.0)  # type: ignore[arg-type]
+    ending = finish(account, 0, Kept(1, metrics, None, {}, (1, 0.0)), material, seconds=1.0)  # type: ignore[arg-type]
     assert isinstance(ending, Failed)
     assert ending.error == "non-finite valid/mcc: nan"
 

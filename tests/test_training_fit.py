@@ -113,10 +113,37 @@ def test_early_stopping_waits_for_patience_epochs(room: Classroom) -> None:
     assert len(steps) == 3
 
 
+def test_early_stopping_waits_where_the_last_epoch_is_kept(room: Classroom) -> None:
+    still = room.changed(
+        optimizer=Component("sgd", {"lr": 1e-12}),
+        training__patience=2,
+        training__restore_best=False,
+        training__epochs=50,
+    )
+    steps, kept = learn(still.pupil())
+    assert (len(steps), kept.epoch) == (3, 3)
+    run = fit(still.pupil(), ACCURACY, 0)
+    next(run)
+    past = copy.deepcopy(run.send(GO_ON).snapshot())
+    assert [step.event.epoch for step in learn(still.pupil(), past=past)[0]] == [3]
+    del past["kept"]["peak"]  # a checkpoint of an earlier version counts from what was kept
+    assert [step.event.epoch for step in learn(still.pupil(), past=past)[0]] == [3, 4]
+
+
 def test_min_delta_counts_small_gains_as_none(room: Classroom) -> None:
     patient = room.changed(training__patience=1, training__min_delta=2.0, training__epochs=50)
     steps, _ = learn(patient.pupil())
     assert len(steps) == 2
+
+
+def test_the_best_epoch_is_kept_however_small_its_lead(room: Classroom) -> None:
+    steps, kept = learn(room.changed(training__min_delta=2.0).pupil())
+    values = [step.event.metrics["valid/accuracy"] for step in steps]
+    assert values.index(max(values)) > 0
+    assert (kept.epoch, kept.metrics["valid/accuracy"]) == (
+        values.index(max(values)) + 1,
+        max(values),
+    )
 
 
 def test_an_objective_to_be_minimised_keeps_the_least(room: Classroom) -> None:

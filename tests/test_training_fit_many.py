@@ -92,6 +92,7 @@ def test_each_trial_stops_by_its_own_patience(digits: Classroom) -> None:
         {"training__patience": 0, "optimizer__lr": 0.01},
         {"training__patience": 1, "training__min_delta": 0.5, "optimizer__lr": 0.01},
         {"training__epochs": 5, "optimizer__lr": 0.01, "training__restore_best": False},
+        {"training__patience": 2, "optimizer__lr": 0.3, "training__restore_best": False},
     ]
     trials = trials_of(digits, changes, training__epochs=9)
     materials = Materials(digits, DOUBLE)

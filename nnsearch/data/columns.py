@@ -63,10 +63,28 @@ def typed_column(name: str, cells: "pd.Series", reading: Reading) -> Typed:
     if not is_text and forced != "categorical":
         return _numeric(name, cells.to_numpy(np.float64, na_value=np.nan), reading)
     text = cells.astype("str").str.strip()
+    if pd.api.types.is_float_dtype(cells.dtype):  # so whole numbers are where one is missing
+        text = text.str.removesuffix(".0")
     present = (cells.notna() & ~text.isin(list(reading.missing))).to_numpy(bool)
     if forced == "categorical":
         return _categorical(name, text, present)
     return _from_text(name, text, present, reading)
+
+
+def moments(name: str, cells: "pd.Series", reading: Reading) -> tuple[Numbers, tuple[Problem, ...]]:
+    """Moments [N] as seconds since 1970, numbers as they are; a problem where a cell is neither."""
+    if pd.api.types.is_numeric_dtype(cells.dtype):
+        seconds = cells.to_numpy(np.float64, na_value=np.nan)
+    else:
+        read = pd.to_datetime(cells, utc=True, errors="coerce", format="ISO8601")
+        micros = read.dt.tz_convert(None).to_numpy("datetime64[us]")
+        seconds = np.where(np.isnat(micros), np.nan, micros.astype(np.int64) / 1e6)
+    wrong = np.flatnonzero(~np.isfinite(seconds))
+    if not len(wrong):
+        return seconds, ()
+    message = f"column '{name}' holds no time in {len(wrong)} rows, the first here."
+    hint = "Write times as 2024-01-31 or 2024-01-31T12:00."
+    return seconds, (Problem("E318", message, reading.where(int(wrong[0])), hint),)
 
 
 def raw_target(name: str, cells: "pd.Series", reading: Reading) -> tuple[Array, list[Problem]]:
@@ -111,44 +129,12 @@ def is_constant(values: Numbers) -> bool:
     return bool(missing.all() or (not missing.any() and np.all(values == values[0])))
 
 
-def in_columns(frame: pd.DataFrame, columns: Sequence[Column], reading: Reading) -> Numbers:
-    """A table's cells [N, C] as the given columns have them; a category nobody knows is NaN.
-
-    Raises DataError with every column that is absent or does not hold numbers where it should.
-    """
-    absent = [each.name for each in columns if each.name not in frame.columns]
-    problems = [
-        Problem("E317", f"there is no column '{name}'.", hint="Give every column of the training.")
-        for name in absent
-    ]
-    inputs = np.full((len(frame), len(columns)), np.nan)
-    for place, column in enumerate(columns):
-        if column.name in absent:
-            continue
-        kind: Kind = "numeric" if column.kind == "numeric" else "categorical"
-        whole = Reading(reading.where, reading.missing, reading.decimal, {column.name: kind})
-        typed = typed_column(column.name, frame[column.name], whole)
-        problems += typed.problems
-        inputs[:, place] = _recoded(typed, column)
-    if problems:
-        raise DataError(problems)
-    return inputs
-
-
-def _recoded(typed: Typed, column: Column) -> Numbers:
-    if column.kind == "numeric":
-        return typed.numbers
-    known = {text: float(index) for index, text in enumerate(column.categories)}
-    codes = np.array([*(known.get(text, np.nan) for text in typed.column.categories), np.nan])
-    own = np.where(np.isnan(typed.numbers), len(codes) - 1, typed.numbers).astype(np.int64)
-    recoded: Numbers = codes[own]
-    return recoded
-
-
 def _from_text(
     name: str, text: "pd.Series", present: npt.NDArray[np.bool_], reading: Reading
 ) -> Typed:
-    pointed = text if reading.decimal == "." else text.str.replace(reading.decimal, ".")
+    # Where 1,5 is a number 1.234 is none, for its point parts thousands: they change places.
+    swapped = str.maketrans({reading.decimal: ".", ".": reading.decimal})
+    pointed = text if reading.decimal == "." else text.str.translate(swapped)
     values = _numbers(pointed, present)
     is_number = ~np.isnan(values)
     num_present, num_numbers = int(present.sum()), int(is_number.sum())
@@ -159,9 +145,11 @@ def _from_text(
     if forced == "numeric" or num_numbers >= _MOSTLY * num_present:
         problem = _mixed(name, str(text.iloc[others[0]]), len(others), reading.where(others[0]))
         return Typed(Column(name), values, (problem,))
-    if not num_numbers and reading.decimal == "." and _has_decimal_commas(text, present):
-        message = f"the numbers of column '{name}' have decimal commas ({text.iloc[others[0]]})."
-        hint = "Did you mean decimal = ','?"
+    other = "," if reading.decimal == "." else "."
+    if not num_numbers and _has_decimals(text, present, other):
+        what = "commas" if other == "," else "points"
+        message = f"the numbers of column '{name}' have decimal {what} ({text.iloc[others[0]]})."
+        hint = f"Did you mean decimal = '{other}'?"
         problem = Problem("E318", message, reading.where(others[0]), hint)
         return Typed(Column(name), values, (problem,))
     typed = _categorical(name, text, present)
@@ -177,8 +165,8 @@ def _numbers(text: "pd.Series", present: npt.NDArray[np.bool_]) -> Numbers:
     return read
 
 
-def _has_decimal_commas(text: "pd.Series", present: npt.NDArray[np.bool_]) -> bool:
-    pointed = text.str.replace(",", ".")
+def _has_decimals(text: "pd.Series", present: npt.NDArray[np.bool_], sign: str) -> bool:
+    pointed = text.str.replace(sign, ".")
     return not np.isnan(_numbers(pointed, present)[present]).any()
 
 

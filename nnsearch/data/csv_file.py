@@ -109,6 +109,8 @@ def _line(data: bytes, offset: int) -> int:
 
 def _structure(text: str, shown: str, delimiter: str) -> tuple[list[str], list[int], list[Problem]]:
     """The header, the line of each row below it, and rows that are no rows."""
+    # A cell may be a long text; one that a quote left open goes on to the end of the file.
+    csv.field_size_limit(max(len(text), csv.field_size_limit()))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     lines: list[int] = []
@@ -151,7 +153,7 @@ def _width_problems(
 
 
 def _quote_problem(error: str, where: str) -> Problem:
-    if "unexpected end" in error or "field larger" in error:
+    if "unexpected end" in error:
         return Problem("E313", "a quote is opened here and never closed.", where, "Close it.")
     return Problem(
         "E313", f"a quoted cell goes on behind its quote ({error}).", where, 'Double "".'

@@ -116,6 +116,10 @@ def _array_problems(key: str, array: Array, shown: str, kind: Kind) -> list[Prob
     if key == "times" and array.dtype.kind not in "buifM":
         hint = "Store numbers or datetime64."
         problems.append(Problem("E333", f"times holds {array.dtype}, no times.", shown, hint))
+    elif key == "times" and np.isnan(array).any():
+        missing = np.flatnonzero(np.isnan(array))
+        message = f"times is missing in {len(missing)} rows, the first is row {missing[0] + 1}."
+        problems.append(Problem("E321", message, shown, "Fill it in or remove the rows."))
     if is_input and array.dtype.kind == "f":
         problems += _value_problem(key, array, shown, kind)
     return problems

@@ -15,7 +15,7 @@ from annotated_types import Len
 from torch import Tensor, nn
 
 from nnsearch.components import nearest
-from nnsearch.data.columns import MISSING, Reading, Typed, raw_target, typed_column
+from nnsearch.data.columns import MISSING, Reading, Typed, moments, raw_target, typed_column
 from nnsearch.data.csv_file import Dialect, read_cells
 from nnsearch.data.examples import Array, Examples
 from nnsearch.data.paths import find_files
@@ -136,9 +136,8 @@ def _read(frame: pd.DataFrame, reading: Reading, names: tuple[str, str, str, str
             problems.append(Problem("E325", message, hint="Name a column of numbers."))
     times = None
     if time:
-        of_time = typed_column(time, frame[time], reading)
-        problems += of_time.problems
-        times = of_time.numbers
+        times, wrong_times = moments(time, frame[time], reading)
+        problems += wrong_times
     if problems:
         raise DataError(problems)
     return _Read(typed[0], typed[1], given, times, np.arange(len(frame)))

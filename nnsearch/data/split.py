@@ -137,7 +137,11 @@ def _by_class(
     whole = left.copy()
     taken = {}
     for part in ("test", "valid"):
-        taken[part] = _apportioned(whole, left, sizes[part])
+        # One row of a class stays for train, which cannot learn a class it never sees, and of
+        # three rows one for valid.
+        is_next = part == "test" and shares["valid"] > 0
+        most = left - np.where(is_next & (whole >= len(PARTS)), 2, 1)
+        taken[part] = _apportioned(whole, most, sizes[part])
         if shares[part] > 0:
             # A class that could be everywhere must not miss a part because of rounding.
             taken[part] = np.where(whole >= len(PARTS), np.maximum(taken[part], 1), taken[part])
@@ -153,15 +157,14 @@ def _by_class(
 
 
 def _apportioned(
-    whole: npt.NDArray[np.int64], left: npt.NDArray[np.int64], size: int
+    whole: npt.NDArray[np.int64], most: npt.NDArray[np.int64], size: int
 ) -> npt.NDArray[np.int64]:
-    """How many rows of each class make `size`, in proportion, by the largest remainder."""
+    """How many rows of each class, `most` at the most, make `size`, by the largest remainder."""
     exact = whole * (size / max(int(whole.sum()), 1))
     counts = np.floor(exact).astype(np.int64)
     by_remainder = np.argsort(counts - exact, kind="stable")
     counts[by_remainder[: size - int(counts.sum())]] += 1
-    # One row of a class stays for train, which cannot learn a class it never sees.
-    kept: npt.NDArray[np.int64] = np.minimum(counts, np.maximum(left - 1, 0))
+    kept: npt.NDArray[np.int64] = np.minimum(counts, np.maximum(most, 0))
     return kept
 
 

@@ -16,7 +16,6 @@ from nnsearch.data.columns import (
     Numbers,
     Reading,
     Typed,
-    in_columns,
     is_constant,
     raw_labels,
     raw_target,
@@ -87,30 +86,6 @@ def parquet(
     reading = Reading(lambda row: f"{path}: row {row + 1}", ("",), ".", choice.forced_kinds())
     examples = examples_of(frame, choice, reading, ())
     return without_copies(examples) if dedupe else examples
-
-
-def read_inputs(
-    path: Path,
-    columns: tuple[Column, ...],
-    *,
-    missing: Names = MISSING,
-    delimiter: Character = ",",
-    decimal: Character = ".",
-) -> Numbers:
-    """The inputs [N, C] of a CSV or Parquet file of new rows, for a predictor's columns.
-
-    Columns are found by name, others are ignored, and a category that the predictor does not know
-    is missing. Raises DataError as the sources do.
-    """
-    shown = path.name
-    found = find_files(path.parent, "", path=path.name)["path"]
-    if path.suffix == ".parquet":
-        frame = read_parquet(found, shown)
-        return in_columns(frame, columns, Reading(lambda row: f"{shown}: row {row + 1}", ("",)))
-    texts = [column.name for column in columns if column.kind == "categorical"]
-    cells = read_cells(found, shown, Dialect(delimiter, decimal, missing, texts))
-    reading = Reading(lambda row: f"{shown}:{cells.lines[row]}", missing, decimal)
-    return in_columns(cells.frame, columns, reading)
 
 
 @dataclass(frozen=True, slots=True)

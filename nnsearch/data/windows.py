@@ -4,7 +4,6 @@ Shapes: T moments, C channels, N windows, W steps of a window, H steps of the ho
 """
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nnsearch.components import Count, Positive, nearest
-from nnsearch.data.columns import MISSING, Reading, typed_column
+from nnsearch.data.columns import MISSING, Reading, moments, typed_column
 from nnsearch.data.csv_file import Dialect, read_cells
 from nnsearch.data.examples import Examples
 from nnsearch.data.paths import find_files
@@ -92,7 +91,7 @@ def series_table(
         for each in columns
         if each.column.kind != "numeric"
     ]
-    seconds, wrong = _seconds(frame[time], time, reading)
+    seconds, wrong = moments(time, frame[time], reading)
     problems += wrong
     if problems:
         raise DataError(problems)
@@ -187,19 +186,3 @@ def _frame(file: Path, shown: str, dialect: Dialect) -> tuple[pd.DataFrame, Read
     return cells.frame, Reading(
         lambda row: f"{shown}:{cells.lines[row]}", dialect.missing, dialect.decimal
     )
-
-
-def _seconds(cells: "pd.Series", name: str, reading: Reading) -> tuple[Numbers, Sequence[Problem]]:
-    """Moments as seconds since 1970; numbers are taken for seconds."""
-    if pd.api.types.is_numeric_dtype(cells.dtype):
-        seconds = cells.to_numpy(np.float64, na_value=np.nan)
-    else:
-        moments = pd.to_datetime(cells, utc=True, errors="coerce", format="ISO8601")
-        micros = moments.dt.tz_convert(None).to_numpy("datetime64[us]")
-        seconds = np.where(np.isnat(micros), np.nan, micros.astype(np.int64) / 1e6)
-    wrong = np.flatnonzero(~np.isfinite(seconds))
-    if not len(wrong):
-        return seconds, ()
-    message = f"column '{name}' holds no time in {len(wrong)} rows, the first here."
-    hint = "Write times as 2024-01-31 or 2024-01-31T12:00."
-    return seconds, (Problem("E318", message, reading.where(int(wrong[0])), hint),)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nnsearch.errors import UsageError
 from nnsearch.models.stacked_layer import Layer, Place
 
 aten: Any = torch.ops.aten
@@ -34,6 +35,7 @@ def _batch_rows(module: nn.BatchNorm1d, place: Place) -> Layer:
             rate_KF = scale_KF * (var_KF + epsilon).rsqrt()
             return torch.addcmul((shift_KF - mean_KF * rate_KF)[:, None], x_KBF, rate_KF[:, None])
         num_rows = x_KBF.shape[1]
+        _refuse_one(num_rows)
         var, mean = torch.var_mean(x_KBF, 1, correction=0, keepdim=True)
         share = mode.measuring or momentum
         mean_KF.lerp_(mean[:, 0], share)
@@ -70,7 +72,9 @@ def _batch_images(module: nn.BatchNorm2d, place: Place) -> Layer:
     def forward(x: Tensor) -> Tensor:
         mode = place.means.mode
         is_training = mode.is_training or mode.measuring > 0
-        flat = [each.reshape(-1) for each in (scale, shift, mean, var)]
+        if is_training:
+            _refuse_one(x[:, 0].numel())
+        flat = [_side_by_side(each) for each in (scale, shift, mean, var)]
         y: Tensor
         share = mode.measuring or momentum
         y, *saved = aten.native_batch_norm(x, *flat, is_training, share, epsilon)
@@ -91,6 +95,13 @@ def _batch_images(module: nn.BatchNorm2d, place: Place) -> Layer:
         return g_x
 
     return Layer(forward, backward)
+
+
+def _refuse_one(num_values: int) -> None:
+    """Torch's own batch norms refuse it too, and would else give 0 whatever the input is."""
+    if num_values == 1:
+        message = "batch norm has no variance of a single example."
+        raise UsageError(message, "Set batch_size to 2 or more, or another norm.")
 
 
 def _layer_rows(module: nn.LayerNorm | nn.GroupNorm, place: Place, num_groups: int = 1) -> Layer:
@@ -144,10 +155,10 @@ def _group_images(module: nn.GroupNorm, place: Place) -> Layer:
     def forward(x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=_lying(x))
         sizes = (x.shape[0], x.shape[1], x.shape[2] * x.shape[3], num_groups)
-        flat = scale.reshape(-1)
+        flat = [_side_by_side(each) for each in (scale, shift)]
         y: Tensor
-        y, mean, rstd = aten.native_group_norm(x, flat, shift.reshape(-1), *sizes, epsilon)
-        kept[:] = [x, mean, rstd, flat]
+        y, mean, rstd = aten.native_group_norm(x, *flat, *sizes, epsilon)
+        kept[:] = [x, mean, rstd, flat[0]]
         return y
 
     def backward(g: Tensor) -> Tensor:
@@ -160,6 +171,14 @@ def _group_images(module: nn.GroupNorm, place: Place) -> Layer:
         return g_x
 
     return Layer(forward, backward)
+
+
+def _side_by_side(of_trials: Tensor) -> Tensor:
+    """Arrays [K, C] as [K * C], with no gap between trials: the kernels read one after another.
+
+    Of one channel a reshape alone would be a view with gaps, and they would read other weights.
+    """
+    return of_trials.reshape(-1).contiguous()
 
 
 def _lying(x: Tensor) -> torch.memory_format:

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from nnsearch.components import NonNegative, Positive, Unit
-from nnsearch.errors import UsageError
 
 Parameters = Iterable[nn.Parameter]
 
@@ -67,14 +66,17 @@ def sgd(
     momentum: Unit = 0.0,
     nesterov: bool = False,
 ) -> torch.optim.Optimizer:
-    """Stochastic gradient descent, with momentum where asked for.
+    """Stochastic gradient descent, with momentum where asked for, in Nesterov's form or not.
 
-    Raises UsageError for Nesterov's form without momentum.
+    Of a momentum of 0 there is no other form.
     """
-    if nesterov and momentum == 0:
-        raise UsageError("the optimizer 'sgd' with nesterov = true needs momentum.", "Try 0.9.")
     return torch.optim.SGD(
-        params, lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov, fused=True
+        params,
+        lr=lr,
+        weight_decay=weight_decay,
+        momentum=momentum,
+        nesterov=nesterov and momentum > 0,
+        fused=True,
     )
 
 

@@ -110,7 +110,7 @@ def anomaly(
     del targets, normal  # the data were told apart by the names before they came here
     return Task(
         outputs=0,
-        encode=lambda raw: torch.from_numpy(np.array(raw, dtype=np.float32)),
+        encode=_encode,
         losses=_losses,
         decode=Verdict(),
         metrics=anomaly_metrics,
@@ -175,5 +175,11 @@ def _show(model: nn.Module, inputs: Tensor, targets: Array) -> dict[str, Array]:
     return shown
 
 
+def _encode(raw: Array) -> Tensor:
+    """What each row counts in the mean loss of a split: an anomaly nothing, normal ones alike."""
+    is_normal = 1 - np.array(raw, dtype=np.float32)
+    return torch.from_numpy(is_normal * np.float32(len(is_normal) / max(is_normal.sum(), 1)))
+
+
 def _losses(outputs: Tensor, encoded: Tensor) -> Tensor:
-    return (outputs[..., ERROR] + outputs[..., PENALTY]) * (1 - encoded)
+    return (outputs[..., ERROR] + outputs[..., PENALTY]) * encoded

@@ -16,7 +16,7 @@ from nnsearch.components import Positive
 from nnsearch.errors import DataError, Problem
 from nnsearch.study.spec import Direction
 from nnsearch.tasks.metrics import Array
-from nnsearch.tasks.regression import Unscale
+from nnsearch.tasks.regression import Unscale, mean_and_deviation
 from nnsearch.tasks.task import Task
 
 Loss = Literal["squared", "absolute", "huber"]
@@ -49,7 +49,7 @@ def forecasting(
     """
     whole = _whole(targets)
     truth = whole[:, TRUTH]
-    mean, deviation = float(np.mean(truth)), float(np.std(truth))
+    mean, deviation = mean_and_deviation(truth)
     if not 0 < deviation < inf:
         message = "the training split's targets are all the same, or not finite."
         raise DataError([Problem("E304", message, hint="Choose another series, or clean it.")])

@@ -5,6 +5,7 @@ from math import inf, log
 from typing import Annotated, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from annotated_types import Gt, Lt
@@ -60,7 +61,7 @@ def regression(
     in the target's unit. Raises DataError where the numbers are all the same or not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = float(np.mean(targets)), float(np.std(targets))
+        mean, deviation = mean_and_deviation(targets)
     if not 0 < deviation < inf:
         message = "the training split's targets are all the same, or not finite."
         raise DataError([Problem("E304", message, hint="Choose another target, or clean it.")])
@@ -82,6 +83,11 @@ def regression(
         directions=OF_QUANTILES | DIRECTIONS if loss == "quantile" else DIRECTIONS,
         slopes=_slopes_of_squares if loss == "squared" else None,
     )
+
+
+def mean_and_deviation(numbers: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Of numbers that are all the same the deviation is 0, which by rounding it might not be."""
+    return float(np.mean(numbers)), float(np.std(numbers)) if np.ptp(numbers) else 0.0
 
 
 def _slopes_of_squares(outputs: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:

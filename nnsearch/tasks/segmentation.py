@@ -92,7 +92,8 @@ def segmentation_metrics(predictions: Array, targets: Array) -> dict[str, float]
     """
     truth = np.asarray(targets, np.int64).reshape(len(targets), -1)
     predicted = _classes(predictions, truth.shape[1])
-    num_classes = predictions.shape[1] // truth.shape[1]
+    # A class that train lacks is in no prediction: its pixels are missed.
+    num_classes = max(predictions.shape[1] // truth.shape[1], int(truth.max()) + 1)
     counts = confusion(predicted.ravel(), truth.ravel(), num_classes)
     hits = np.diagonal(counts).astype(np.float64)
     both = counts.sum(axis=0) + counts.sum(axis=1)

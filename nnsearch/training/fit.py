@@ -1,7 +1,6 @@
 """Train one trial, epoch by epoch. Knows no files, no pruner and no other trial."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from nnsearch.training.averages import (
 )
 from nnsearch.training.evaluate import predict
 from nnsearch.training.material import Material
+from nnsearch.training.patience import Peak, is_over, weigh, with_peak
 from nnsearch.training.recipe import Recipe, recipe
 from nnsearch.training.seeding import seed_epoch, seed_weights
 from nnsearch.training.start import begin, parameters, set_learning, slow_down
@@ -48,6 +48,7 @@ class Kept(NamedTuple):
     metrics: dict[str, float]
     predictions: np.ndarray[Any, Any]
     weights: dict[str, Tensor]
+    peak: Peak
 
 
 class Step(NamedTuple):
@@ -129,12 +130,12 @@ def fit(
     kept: Kept | None = None
     mean = begin_mean(pupil.model, pupil.recipe)
     if past is not None:
-        losses, kept = restore(pupil, mean, past)
+        losses, kept = restore(pupil, mean, past, objective)
     # Asked before an epoch, so that one that was killed after its last checkpoint ends alike.
     while kept is None or not is_over(
         pupil.recipe,
         len(losses),
-        best_epoch=kept.epoch,
+        best_epoch=kept.peak[0],
         is_enough=objective.reaches(kept.metrics[objective.key], enough),
     ):
         epoch = len(losses) + 1
@@ -143,8 +144,11 @@ def fit(
         with _judged(pupil, mean, epoch):
             metrics, predictions = _judge(pupil, train_loss)
             losses.append(metrics["valid/loss"])
-            if kept is None or improves(pupil.recipe, objective, metrics, kept.metrics):
-                kept = Kept(epoch, metrics, predictions, _weights(pupil.model))
+            reached = epoch, metrics[objective.key]
+            before = None if kept is None else (kept.metrics[objective.key], kept.peak)
+            is_kept, peak = weigh(pupil.recipe, objective, reached, before)
+            if kept is None or is_kept:
+                kept = Kept(epoch, metrics, predictions, _weights(pupil.model), peak)
         event = Epoch(number, epoch, time.time(), time.perf_counter() - start, metrics)
         best = kept
         if not (yield Step(event, lambda: snapshot(pupil, mean, losses, best))):  # noqa: B023
@@ -166,12 +170,6 @@ def _judge(pupil: Pupil, train_loss: float) -> tuple[dict[str, float], np.ndarra
     return metrics, predictions
 
 
-def is_over(chosen: Recipe, epoch: int, *, best_epoch: int, is_enough: bool) -> bool:
-    """Whether a trial is not trained beyond this epoch, given the best one so far."""
-    is_late = chosen.patience > 0 and epoch - best_epoch >= chosen.patience
-    return epoch >= chosen.epochs or is_late or is_enough
-
-
 def snapshot(
     pupil: Pupil, mean: Sequence[Tensor], losses: list[float], kept: Kept
 ) -> dict[str, Any]:
@@ -185,13 +183,15 @@ def snapshot(
     }
 
 
-def restore(pupil: Pupil, mean: Sequence[Tensor], past: dict[str, Any]) -> tuple[list[float], Kept]:
+def restore(
+    pupil: Pupil, mean: Sequence[Tensor], past: dict[str, Any], objective: Objective
+) -> tuple[list[float], Kept]:
     """Put the pupil where `snapshot` was taken; its validation losses and kept epoch."""
     pupil.model.load_state_dict(past["model"])
     for each, before in zip(mean, past.get("mean", ()), strict=True):
         each.copy_(before)
     pupil.optimizer.load_state_dict(past["optimizer"])
-    kept = past["kept"]
+    kept = with_peak(past["kept"], objective)
     return list(past["losses"]), Kept(**{**kept, "predictions": kept["predictions"].numpy()})
 
 
@@ -272,17 +272,6 @@ def _loss(pupil: Pupil, rows: Tensor, random: Draws) -> Tensor:
         return loss
     others: Tensor = material.task.losses(outputs, targets[mix.partners]).mean()
     return mix.share * loss + (1 - mix.share) * others
-
-
-def improves(
-    chosen: Recipe, objective: Objective, metrics: dict[str, float], kept: dict[str, float]
-) -> bool:
-    """Whether an epoch with these metrics takes the place of the one that was kept."""
-    value, best = metrics[objective.key], kept[objective.key]
-    if not chosen.restore_best or math.isnan(best):
-        return True
-    margin = chosen.min_delta if objective.direction == "maximize" else -chosen.min_delta
-    return objective.better(value, best + margin)
 
 
 def valid_metrics(metrics: dict[str, float]) -> dict[str, float]:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from nnsearch.events import Epoch
 from nnsearch.study.spec import Objective
-from nnsearch.training.fit import Kept, improves, is_over, valid_metrics
+from nnsearch.training.fit import Kept, valid_metrics
 from nnsearch.training.group import Group, restore
 from nnsearch.training.group_averages import with_means
 from nnsearch.training.group_epoch import Taught, predict_all, train_epoch
+from nnsearch.training.patience import Peak, is_over, weigh, with_peak
 
 
 class Round(NamedTuple):
@@ -44,6 +45,7 @@ class _Best:
     epoch: int
     metrics: dict[str, float]
     predictions: np.ndarray[Any, Any]
+    peak: Peak
     weights: Tensor
     buffers: Tensor
 
@@ -99,7 +101,9 @@ def _begin(group: Group, objective: Objective, past: dict[str, Any] | None) -> _
         losses: dict[int, list[float]] = {member.number: [] for member in group.members}
         return _Course(group, objective, 0, losses)
     best = {
-        number: _Best(**{**fields, "predictions": fields["predictions"].numpy()})
+        number: _Best(
+            **{**with_peak(fields, objective), "predictions": fields["predictions"].numpy()}
+        )
         for number, fields in past["best"].items()
     }
     device = group.weights.values.device
@@ -127,10 +131,13 @@ def _evaluate(course: _Course, taught: Taught) -> dict[int, dict[str, float]]:
             **valid_metrics(scores[index]),
         }
         course.losses[number].append(loss)
-        best = course.best.get(number)
-        if best is None or improves(member.recipe, course.objective, found[number], best.metrics):
+        key, best = course.objective.key, course.best.get(number)
+        before = None if best is None else (best.metrics[key], best.peak)
+        reached = course.epoch, found[number][key]
+        is_kept, peak = weigh(member.recipe, course.objective, reached, before)
+        if is_kept:
             arrays = group.weights.values[index].clone(), group.weights.buffers[index].clone()
-            course.best[number] = _Best(course.epoch, found[number], predictions, *arrays)
+            course.best[number] = _Best(course.epoch, found[number], predictions, peak, *arrays)
     return found
 
 
@@ -147,9 +154,11 @@ def _finished(course: _Course) -> dict[int, Kept]:
     for member in course.group.members:
         best = course.best[member.number]
         is_enough = course.objective.reaches(best.metrics[course.objective.key], course.enough)
-        if is_over(member.recipe, course.epoch, best_epoch=best.epoch, is_enough=is_enough):
+        if is_over(member.recipe, course.epoch, best_epoch=best.peak[0], is_enough=is_enough):
             weights = course.group.state_dict(best.weights, best.buffers)
-            finished[member.number] = Kept(best.epoch, best.metrics, best.predictions, weights)
+            finished[member.number] = Kept(
+                best.epoch, best.metrics, best.predictions, weights, best.peak
+            )
     return finished
 
 
