@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nnsearch.data.examples import Array
-from nnsearch.errors import DataError, Problem
+from nnsearch.errors import Problem
 from nnsearch.signature import Column
 
 Numbers = npt.NDArray[np.float64]

@@ -25,7 +25,7 @@ from nnsearch.data.csv_file import Dialect, read_cells
 from nnsearch.data.examples import Array, Examples, without_copies
 from nnsearch.data.paths import find_files
 from nnsearch.errors import DataError, Problem
-from nnsearch.signature import Column, Signature
+from nnsearch.signature import Signature
 
 Character = Annotated[str, Len(1, 1)]
 Names = tuple[str, ...]
