@@ -37,7 +37,9 @@ app = typer.Typer(
     context_settings={"default_map": {"help": False}},
 )
 
-StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A path, or a name in studies/.")]
+StudyFile = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A path, or a name in studies/ or here.")
+]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study.")
 ]
@@ -203,7 +205,9 @@ def export(
 
 @app.command()
 def predict(
-    export: Annotated[str, typer.Argument(help="An export's folder, or a study's name.")],
+    export: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study's name, or an export's folder.")
+    ],
     path: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV, .npy, .npz, or images.")],
     *,
     out: Annotated[Path | None, typer.Option(help="The CSV to write, else stdout.")] = None,

@@ -266,6 +266,8 @@ def test_a_table_without_a_useful_column_is_refused(tmp_path: Path) -> None:
 def test_there_is_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no file .*none\.csv"):
         new(tmp_path / "none.csv", "bought")
+    with pytest.raises(UsageError, match=r"is a folder.*components images"):
+        new(tmp_path, "bought")
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n", 'a,b\n"1,2\n'])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nnsearch.exporting.script import script
 from nnsearch.exporting.standalone import describe, to_csv
-from nnsearch.exporting.standalone_files import image_files, read_images
+from nnsearch.exporting.standalone_files import image_files, read_images, read_inputs
 from nnsearch.exporting.standalone_rows import PredictError
 
 
@@ -108,6 +108,13 @@ def test_image_files_are_read_in_the_order_of_their_names(photos: Path) -> None:
         f"{photos / 'b.png'},0.0",
     ]
     assert image_files(photos / "notes.txt") == []
+
+
+def test_a_table_where_an_array_is_wanted_is_told_what_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "load.csv").write_text("time,load\n2024-01-01,5\n")
+    manifest = of_images(kind="series")
+    with pytest.raises(PredictError, match=r"an array \[N, 1, 4, 5\] in \.npy or \.npz"):
+        read_inputs(tmp_path / "load.csv", manifest, ",")
 
 
 def test_images_that_do_not_fit_are_named(photos: Path) -> None:

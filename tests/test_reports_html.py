@@ -101,6 +101,13 @@ def test_a_winner_that_is_no_better_than_a_line_is_said() -> None:
         assert words in told(replace(report, rivals=(rival,)))
 
 
+def test_a_winner_that_is_the_baselines_model_is_not_sent_to_it() -> None:
+    report = made()
+    rival = Rival("the linear baseline", 0.9, Difference(0.01, -0.01, 0.02, 0.5), 50)
+    linear = tuple(replace(each, params={"model.name": "linear"}) for each in report.trials)
+    assert "Consider the model" not in told(replace(report, trials=linear, rivals=(rival,)))
+
+
 @pytest.mark.parametrize("name", ["linear", "constant", "independent"])
 def test_the_baseline_is_called_by_its_own_name(name: str) -> None:
     difference = Difference(-0.1, -0.2, 0.0, 0.5)

@@ -12,8 +12,9 @@ from test_reports_html import made
 
 from nnsearch import events
 from nnsearch.reports.html import page
-from nnsearch.reports.html_content import Examples, Report, Scored
+from nnsearch.reports.html_content import Cell, Examples, Mistake, Mistakes, Report, Scored
 from nnsearch.reports.html_examples import examples
+from nnsearch.reports.html_rows import mistakes
 
 RANDOM = np.random.default_rng(0)
 
@@ -95,3 +96,11 @@ def test_scores_of_anomalies_are_not_held_against_probabilities() -> None:
     assert "Calibration" in parsed(page(study)).text
     of_anomalies = replace(study, settings={**study.settings, "task": {"name": "anomaly"}})
     assert "Calibration" not in parsed(page(of_anomalies)).text
+
+
+def test_a_value_at_the_mean_is_not_called_far_from_usual() -> None:
+    cells = (Cell("age", "74", 1.5), Cell("calls", "2", 0.02))
+    found = Mistakes("valid", (Mistake(3, "no", "yes", 0.9, 0.1, cells=cells),), 1, 10)
+    text = str(mistakes(replace(made(), mistakes=found)))
+    assert "age 74 (+1.5 sd)" in text
+    assert "+0.0 sd" not in text

@@ -140,6 +140,13 @@ def test_exact_repeats_are_counted_and_a_space_that_is_used_up_is_told() -> None
     assert constant == set(RANGES)
 
 
+def test_a_parameter_of_one_tried_value_is_not_called_dead() -> None:
+    found = examine(drawn(80, depth=lambda *_: 3), RANGES, "maximize")
+    assert [each.params for each in of(found, "constant")] == [("depth",)]
+    assert found.verdicts["depth"] == "unclear"
+    assert ("depth",) not in [each.params for each in of(found, "dead")]
+
+
 def test_too_few_trials_are_said_to_be_too_few() -> None:
     lost = [Sampled(number, {"lr": 0.01 * number}, None, f"{number}") for number in range(1, 30)]
     for trials in (drawn(6), lost, []):

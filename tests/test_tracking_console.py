@@ -125,3 +125,4 @@ def test_the_time_until_the_first_trial_begins_is_no_part_of_the_rate() -> None:
         tally = count(tally, Finished(trial, 130.0, 0.5, 1, 10.0, {}), goal)
     # Two trials in the ten seconds since 120, and not in the thirty since the session began.
     assert how_far(tally, goal, 130.0) == "2 of 10 done, 12 trials/min, 0:40 left"
+    assert "2400 trials/min" in how_far(tally, goal, 120.05)

@@ -110,6 +110,9 @@ def _place(csv: Path, out: Path | None) -> Path:
 
 def _look(csv: Path) -> _Table:
     """The columns of the file and how it is written."""
+    if csv.is_dir():
+        hint = "For a folder of images write a study with: nnsearch components images"
+        raise UsageError(f"{csv} is a folder, and `new` reads a table.", hint)
     if not csv.is_file():
         hint = f"Its folder is {csv.parent.resolve()}."
         raise UsageError(f"there is no file {csv}.", hint)

@@ -17,8 +17,8 @@ MLRUNS = Path("mlruns")
 
 
 def find_study_file(name: str) -> Path:
-    """The study file at a path, or the one of that name in studies/."""
-    for path in (Path(name), STUDIES / f"{name}.toml", STUDIES / name):
+    """The study file at a path, or the one of that name in studies/ or else in this folder."""
+    for path in (Path(name), STUDIES / f"{name}.toml", STUDIES / name, Path(f"{name}.toml")):
         if path.is_file() or (path.exists() and path.suffix == ".toml"):
             return path
     known = sorted(each.stem for each in STUDIES.glob("*.toml"))

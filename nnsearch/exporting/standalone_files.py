@@ -96,7 +96,9 @@ def read_inputs(
     try:
         values = np.array(rows, dtype=np.float64).reshape(-1, len(names))
     except ValueError as error:
-        raise PredictError(f"{path}: {error}.") from error
+        shape = ", ".join(map(str, signature["shape"]))
+        wanted = f"This model takes an array [N, {shape}] in .npy or .npz, or numbers alone in CSV"
+        raise PredictError(f"{path}: {error}. {wanted}.") from error
     return as_inputs(values, signature)
 
 

@@ -92,6 +92,14 @@ def baseline_of(report: Report) -> str:
     return next(named, "the trivial baseline").removeprefix("the ").removesuffix(" baseline")
 
 
+def model_of(report: Report) -> str:
+    """The name of the winner's model; empty where the record has none."""
+    best = report.best_trial
+    if best is not None and "model.name" in best.params:
+        return str(best.params["model.name"])
+    return str(report.settings.get("model", {}).get("name", ""))
+
+
 def _failures(report: Report) -> Iterator[Advice]:
     failed = [each for each in report.trials if each.state == "failed"]
     if len(failed) > MANY_FAILED * len(report.trials):
@@ -108,6 +116,8 @@ def _against_baseline(report: Report) -> Iterator[Advice]:
     if (found.low > 0) if is_more_better else (found.high < 0):
         return
     is_worse = (found.high < 0) if is_more_better else (found.low > 0)
+    if model_of(report) == baseline_of(report):
+        return  # it is such a model already, of other settings
     how = "is worse than it" if is_worse else "cannot be told from it"
     why = (
         f"On the validation rows the winner {how}, and the model '{baseline_of(report)}' is"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnsearch.reports import html_svg as svg
-from nnsearch.reports.html_advice import Advice, advice, baseline_of
+from nnsearch.reports.html_advice import Advice, advice, baseline_of, model_of
 from nnsearch.reports.html_content import Cost, Report, Rival
 from nnsearch.reports.html_markup import Content, Html, figure, joined, pairs, section, table, tag
 from nnsearch.reports.panels import scale
@@ -51,7 +51,7 @@ def answer(report: Report) -> Html:
 def _lead(report: Report) -> Html:
     best, tested, metric = report.best, report.tested, report.objective.metric
     assert best is not None  # noqa: S101 - the caller's promise
-    model = f" ({name})" if (name := _model(report)) else ""
+    model = f" ({name})" if (name := model_of(report)) else ""
     if tested is None or metric not in tested.metrics:
         value, where = number(best.value), "on the validation rows; test has not been looked at"
     else:
@@ -59,13 +59,6 @@ def _lead(report: Report) -> Html:
         where = f"on {tested.num_rows} test rows"
     said = tag("strong", f"{metric} {value}")
     return tag("p", f"Trial {best.trial}{model} won: ", said, f" {where}.", class_="lead")
-
-
-def _model(report: Report) -> str:
-    best = report.best_trial
-    if best is not None and "model.name" in best.params:
-        return str(best.params["model.name"])
-    return str(report.settings.get("model", {}).get("name", ""))
 
 
 def _sure(report: Report) -> Iterator[Content]:
@@ -184,7 +177,7 @@ def _winner(report: Report) -> dict[str, Content]:
     assert best is not None  # noqa: S101 - the caller's promise
     assert trial is not None  # noqa: S101 - a best trial is one of the trials
     told: dict[str, Content] = {"trial": str(best.trial)}
-    if name := _model(report):
+    if name := model_of(report):
         told["model"] = name
     shown = {key: each for key, each in trial.params.items() if key != "model.name"}
     for key, value in shown.items():

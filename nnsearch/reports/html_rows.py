@@ -17,6 +17,8 @@ from nnsearch.reports.tables import number
 
 # Of a row with many columns those that are furthest from what is usual are shown first.
 NUM_CELLS = 4
+# Nearer to the mean a value reads +0.0 sd, and is not unusual.
+UNUSUAL = 0.05
 _ENDS = ("least", "quarter", "middle", "three quarters", "most")
 MOST_CLASSES, ALMOST = 40, 0.995
 
@@ -120,7 +122,7 @@ def _table(found: Mistakes, *, has_classes: bool) -> list[Html]:
         unusual = [
             f"{cell.name} {cell.text} ({cell.distance:+.1f} sd)"
             for cell in each.cells[:NUM_CELLS]
-            if cell.distance
+            if abs(cell.distance) >= UNUSUAL
         ]
         # A single cell, such as a text, says all by itself.
         is_single = len(each.cells) == 1 and not unusual

@@ -81,10 +81,13 @@ def examine(
     known = [(params, value) for params, value in complete if value is not None]
     weights = importance(known, ranges, direction, seed=seed)
     by_chance = chances(known, ranges, direction, seed=seed)
+    constant = list(_constant(trials, ranges))
     verdicts = {each.name: _verdict(each.high, by_chance[each.name]) for each in weights.weights}
+    # Of values that were never tried nothing is known, so that none can be called dead.
+    verdicts |= dict.fromkeys((name for each in constant for name in each.params), "unclear")
     symptoms = [
         *_few(weights),
-        *_constant(trials, ranges),
+        *constant,
         *_edges(trials, ranges, direction),
         *_dead(verdicts, weights),
         *_confounded(trials, ranges),

@@ -84,7 +84,8 @@ def how_far(tally: Tally, goal: Goal, now: float) -> str:
     parts += [f"{number} {state}" for state, number in counts.items() if number]
     here = num_ended - tally.num_before
     if here > 0 and seconds > 0:
-        parts.append(f"{here / seconds * 60:.3g} trials/min")
+        rate = here / seconds * 60
+        parts.append(f"{float(f'{rate:.3g}'):g} trials/min")
         if goal.num_trials and goal.num_trials > num_ended:
             parts.append(f"{_clock((goal.num_trials - num_ended) * seconds / here)} left")
     elif not tally.running and num_ended != goal.num_trials:
