@@ -37,9 +37,7 @@ app = typer.Typer(
     context_settings={"default_map": {"help": False}},
 )
 
-StudyFile = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A path, or a name in studies/ or here.")
-]
+StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A path, or NAME of NAME.toml.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study.")
 ]
@@ -205,9 +203,7 @@ def export(
 
 @app.command()
 def predict(
-    export: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A study's name, or an export's folder.")
-    ],
+    export: Annotated[str, typer.Argument(metavar="STUDY", help="A name, or an export's folder.")],
     path: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV, .npy, .npz, or images.")],
     *,
     out: Annotated[Path | None, typer.Option(help="The CSV to write, else stdout.")] = None,

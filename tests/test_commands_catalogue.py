@@ -108,6 +108,13 @@ def test_what_a_page_says_to_write_is_read_as_a_study(kind: str) -> None:
         assert all(each.is_searchable for each in facts.options if each.range)
 
 
+def test_what_trials_are_judged_by_is_not_offered_as_a_range() -> None:
+    (facts,) = (each for each in catalogue("task") if each.name == "regression")
+    offered = {each.name: bool(each.range) for each in facts.options}
+    assert offered["delta"]
+    assert not offered["quantile"]
+
+
 def short(kind: str, name: str) -> dict[str, Any]:
     return {} if kind == "training" else {kind: name}
 

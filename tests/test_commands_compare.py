@@ -82,7 +82,7 @@ def test_another_seed_is_another_split() -> None:
     compared = compare(["one", "two"], HOME)
     assert compared.document["differences"] == {"two": ["seed: 0 -> 1"]}
     assert compared.document["tests"] == []
-    assert compared.text.startswith("These studies do not compare")
+    assert compared.text.startswith("Their validation values do not compare")
     said = " ".join(compared.text.split())
     assert said.count("seed: 0 -> 1") == 1, "a difference is told once"
     assert "no verdict on two against one: their test rows are not the same ones" in said

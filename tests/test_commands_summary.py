@@ -92,7 +92,7 @@ def test_a_classification(digits: RunResult) -> None:
 
         test split     accuracy 0.989 [0.972, 0.997]  (95 % interval)
                        359 rows, looked at once, after the best trial was chosen
-        best trial     31: valid/accuracy 0.990, better than the linear baseline (0.965)
+        best trial     31: valid/accuracy 0.990, the linear baseline 0.965
                        model.name         = cnn
                        model.cnn.channels = 13
                        optimizer.lr       = 0.0158
@@ -115,7 +115,7 @@ def test_a_regression_that_went_on_in_a_folder_of_its_own(diabetes: RunResult) -
         test split     rmse 58.25 [50.38, 66.26]  (95 % interval)
                        88 rows, looked at 2 times, for going on found another best trial;
                        if a look made you go on, trust new data more than this value
-        best trial     1: valid/rmse 51.08, better than the linear baseline (52.43)
+        best trial     1: valid/rmse 51.08, the linear baseline 52.43
                        task.loss = huber
         trials         3 complete, 1 failed
         exported       my runs/studies/diabetes/exports/trial-00001
@@ -144,8 +144,8 @@ def test_an_interval_is_claimed_only_for_a_metric_that_has_one(digits: RunResult
 @pytest.mark.parametrize(
     ("baseline", "told"),
     [
-        (50.0, "valid/rmse 51.08, worse than the linear baseline (50.00)\n"),
-        (51.0799, "valid/rmse 51.08, as good as the linear baseline (51.08)\n"),
+        (50.0, "valid/rmse 51.08, the linear baseline 50.00\n"),
+        (51.0799, "valid/rmse 51.08, the linear baseline 51.08\n"),
         (None, "valid/rmse 51.08\n"),
     ],
 )
@@ -196,4 +196,4 @@ def test_a_mean_over_divisions_is_called_one(digits: RunResult) -> None:
     metrics = {"valid/accuracy": 0.98, "folds/1": 0.98, "folds/2": 0.96, "folds/deviation": 0.014}
     best = replace(digits.conclusion.best, value=0.97, metrics=metrics)
     told = as_text(replace(digits, conclusion=replace(digits.conclusion, best=best)))
-    assert "31: valid/accuracy 0.970 (mean of 2 divisions), better than" in told
+    assert "31: valid/accuracy 0.970 (mean of 2 divisions), the linear" in told

@@ -72,6 +72,12 @@ def test_what_matters_comes_first_and_more_trials_are_surer() -> None:
     assert many.high - many.low < few.high - few.low
 
 
+def test_every_share_lies_in_its_interval_though_draws_of_few_trials_lie_above() -> None:
+    for seed in range(15):
+        for each in importance(drawn(10, seed), RANGES, "minimize").weights:
+            assert each.low <= each.share <= each.high, seed
+
+
 def test_the_same_trials_give_the_same_intervals() -> None:
     trials = drawn(30, 5)
     assert importance(trials, RANGES, "minimize") == importance(trials, RANGES, "minimize")

@@ -113,7 +113,7 @@ def _warning(studies: Sequence[Compared], differences: dict[str, list[str]]) -> 
     apart = [each for each in studies[1:] if differences[each.name]]
     if not apart:
         return
-    yield "These studies do not compare: their validation values are not of the same thing."
+    yield "Their validation values do not compare: they are not of the same thing."
     for each in apart:
         yield f"  {first.name} -> {each.name}"
         yield from (f"    {line}" for line in differences[each.name])
@@ -139,7 +139,7 @@ def _overview(studies: Sequence[Compared]) -> str:
                 shared or "validation": number(value)
                 if shared
                 else f"{each.objective.metric} {number(value)}",
-                "linear": number(each.baseline),
+                "baseline": number(each.baseline),
                 "test [95 %]": tested,
                 "rows": None if each.tested is None else each.tested.num_rows,
                 "time": duration(each.seconds),

@@ -104,14 +104,10 @@ def _confirmed(result: RunResult) -> Iterator[str]:
 
 
 def _against(result: RunResult) -> str:
-    best, baseline = result.conclusion.best.value, result.conclusion.baseline
-    if baseline is None:
-        return ""
-    if number(best) == number(baseline):
-        how = "as good as"
-    else:
-        how = "better than" if result.objective.better(best, baseline) else "worse than"
-    return f", {how} the {result.conclusion.rival} baseline ({number(baseline)})"
+    # No word of better or worse: that takes more than two numbers, and the report has it.
+    baseline = result.conclusion.baseline
+    name = f"the {result.conclusion.rival} baseline"
+    return "" if baseline is None else f", {name} {number(baseline)}"
 
 
 def _counts(result: RunResult) -> str:

@@ -89,6 +89,8 @@ def importance(
         for _ in range(NUM_DRAWS)
     ]
     lows, highs = np.quantile(draws, [0.025, 0.975], axis=0)
+    # Trials drawn twice make chance look like a reason: of few, all draws may lie above the share.
+    lows, highs = np.minimum(lows, whole), np.maximum(highs, whole)
     weights = [
         Weight(name, float(whole[at]), float(lows[at]), float(highs[at]))
         for at, name in enumerate(names)

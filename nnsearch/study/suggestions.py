@@ -20,6 +20,8 @@ _SEARCHED = {
     "training": "training",
 }
 _OF_THE_MACHINE = ("precision", "device", "checkpoint_seconds", "fuse")
+# What is asked for, by which trials are judged: values of one trial would say nothing of another's.
+_OF_THE_QUESTION = ("quantile",)
 # 0 by default, so that the default tells nothing of their size.
 _PENALTIES = ("weight_decay", "l1")
 _PENALTY = {"float": [1e-6, 1e-2], "log": True}
@@ -29,7 +31,7 @@ _WHOLE = 2
 
 def is_searchable(kind: str, option: Option) -> bool:
     """Whether a range may stand for the option, and would say something of the network."""
-    if kind not in _SEARCHED or option.name in _OF_THE_MACHINE:
+    if kind not in _SEARCHED or option.name in (*_OF_THE_MACHINE, *_OF_THE_QUESTION):
         return False
     bare = _bare(option.annotation)
     return bare in {bool, int, float, str} or get_origin(bare) is Literal
