@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import pytest
 from finished import call, copied
 
 from nnsearch.commands.chosen import chosen_of, confirmed_of
-from nnsearch.commands.retraining import spread
 from nnsearch.commands.show import show
 from nnsearch.events import Confirmed, Finished, from_line, to_line
 from nnsearch.search.ledger import read_ledger
@@ -295,21 +293,3 @@ def test_the_chosen_one_is_the_winner_everywhere(copy: Path) -> None:
 def test_the_event_survives_its_line(whole: tuple[Path, str]) -> None:
     found = confirmed_in(whole[0])
     assert from_line(to_line(found)) == found
-
-
-def groups() -> Iterator[tuple[list[int], int, list[int]]]:
-    yield [10], 2, [5, 5]
-    yield [7], 3, [2, 2, 3]
-    yield [3, 3], 2, [3, 3]
-    yield [1], 4, [1]
-    yield [], 2, []
-
-
-@pytest.mark.parametrize(("sizes", "slots", "expected"), [*groups()])
-def test_no_slot_is_idle_for_want_of_a_job(
-    sizes: list[int], slots: int, expected: list[int]
-) -> None:
-    made: list[list[Any]] = [[object() for _ in range(size)] for size in sizes]
-    found = spread(made, slots)
-    assert sorted(map(len, found)) == expected
-    assert [each for group in found for each in group] == [each for one in made for each in one]

@@ -10,10 +10,11 @@ from finished import copied, finished
 from nnsearch import events
 from nnsearch.commands.opening import open_study
 from nnsearch.commands.result import Conclusion, Options
-from nnsearch.commands.session import _result
+from nnsearch.commands.session import _in_jobs, _result
 from nnsearch.events import Finished
 from nnsearch.study.folder import Home
 from nnsearch.study.load import load_study
+from nnsearch.study.spec import Component, TrialSpec
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,34 @@ def test_the_result_that_is_stored_has_no_password(whole: Path, own_folder: Path
     written = json.dumps(asdict(result))
     assert "secret" not in written
     assert "https://me:***@tracking.example" in written
+
+
+@pytest.mark.parametrize(
+    ("numbers", "slots", "expected"),
+    [
+        (range(8), 2, [8]),  # the batch in flight beside it keeps the other slot busy
+        (range(32, 40), 2, [4, 4]),  # the last of 40 trials: no batch comes behind it
+        (range(8), 8, [2, 2, 2, 2]),
+        (range(8), 64, [1] * 8),
+    ],
+)
+def test_a_batch_of_one_shape_is_jobs_enough_for_the_slots(
+    numbers: range, slots: int, expected: list[int]
+) -> None:
+    part = Component("mlp", {"width": 8})
+    trials = [
+        TrialSpec(
+            number=number,
+            seed=number,
+            params={},
+            task=Component("classification"),
+            model=part,
+            optimizer=Component("adam", {"lr": 0.1}),
+            schedule=Component("constant"),
+            training=Component("recipe"),
+            transforms=(),
+        )
+        for number in numbers
+    ]
+    assert [len(each) for each in _in_jobs(40, slots, trials)] == expected
+    assert len(_in_jobs(None, 2, trials)) == 1, "without a number of trials no batch is the last"

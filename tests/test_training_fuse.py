@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from nnsearch.study.spec import Component, TrialSpec
-from nnsearch.training.fuse import MOST, MOST_ON_A_GPU, can_fuse, plan, shape_of, shape_params
+from nnsearch.training.fuse import (
+    MOST,
+    MOST_ON_A_GPU,
+    can_fuse,
+    plan,
+    shape_of,
+    shape_params,
+    spread,
+)
 
 TRIAL = TrialSpec(
     number=0,
@@ -94,6 +102,33 @@ def test_a_program_holds_no_more_than_pays(model: str) -> None:
     size = MOST[model]
     jobs = plan([replace(trial, number=number) for number in range(size + 1)])
     assert [[each.number for each in job] for job in jobs] == [list(range(size)), [size]]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "num_jobs", "expected"),
+    [
+        ([10], 2, [5, 5]),
+        ([7], 3, [2, 2, 3]),
+        ([3, 3], 2, [3, 3]),
+        ([1], 4, [1]),
+        ([], 2, []),
+    ],
+)
+def test_no_slot_is_idle_for_want_of_a_job(
+    sizes: list[int], num_jobs: int, expected: list[int]
+) -> None:
+    made = [[replace(TRIAL, number=number) for number in range(size)] for size in sizes]
+    found = spread(made, num_jobs)
+    assert sorted(map(len, found)) == expected
+    assert [each for group in found for each in group] == [each for one in made for each in one]
+
+
+def test_what_depends_on_its_company_is_not_divided_for_a_slot() -> None:
+    pair = [replace(TRIAL, model=Component("cnn", {"channels": 8}))] * 2
+    assert spread([pair], 2) == [pair[:1], pair[1:]]
+    assert spread([pair], 2, keeps_bits=True) == [pair]
+    four = [TRIAL] * 4
+    assert spread([pair, four], 3, keeps_bits=True) == [pair, four[:2], four[2:]]
 
 
 def test_a_program_on_a_gpu_holds_what_its_memory_holds() -> None:

@@ -18,7 +18,7 @@ from nnsearch.search.jobs import work_off
 from nnsearch.search.ledger import Ledger, read_ledger, record_batch
 from nnsearch.study.folder import StudyFolder
 from nnsearch.study.spec import TrialSpec, derived_seed, digest
-from nnsearch.training.fuse import plan
+from nnsearch.training.fuse import plan, spread
 from nnsearch.training.jobfile import Job, write_job
 
 
@@ -133,12 +133,3 @@ def _means(trainings: Trainings, data: Mapping[str, Path]) -> Means:
         kill=executor.kill,
         stall_seconds=opened.study.search.stall_timeout,
     )
-
-
-def spread(groups: list[list[TrialSpec]], slots: int) -> list[list[TrialSpec]]:
-    """The same groups, the largest halved until there is one for each slot."""
-    groups = list(groups)
-    while groups and len(groups) < slots and len(largest := max(groups, key=len)) > 1:
-        place, middle = groups.index(largest), (len(largest) + 1) // 2
-        groups[place : place + 1] = [largest[:middle], largest[middle:]]
-    return groups

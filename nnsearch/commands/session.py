@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cache, partial
+from math import ceil
 from pathlib import Path
 
 from nnsearch import components
@@ -22,13 +23,14 @@ from nnsearch.executors.launch import ForkServer
 from nnsearch.executors.processes import Processes, processes
 from nnsearch.search.asking import Asker, make_asker
 from nnsearch.search.course import Course, Means, Work
+from nnsearch.search.jobs import BATCHES_IN_FLIGHT
 from nnsearch.search.loop import search
 from nnsearch.search.pruning import make_judge
 from nnsearch.search.storage import Place, projection
 from nnsearch.study.folder import Home, StudyFolder, write_json
 from nnsearch.study.spec import IntRange, Study, TrialSpec
 from nnsearch.tracking.store import destination, shown
-from nnsearch.training.fuse import plan
+from nnsearch.training.fuse import plan, spread
 from nnsearch.training.jobfile import Job, write_job
 
 # What of the time to leave in, after a signal, the jobs have; `audience` has MLflow's share.
@@ -111,7 +113,7 @@ def _search(
     with projection(study, opened.objective, place, opened.prepared.others) as project:
         project.check(opened.ledger)
         means = Means(
-            plan=plan,
+            plan=partial(_in_jobs, study.search.trials, executor.slots),
             write=partial(_write_job, opened, pruning.rungs),
             submit=lambda root: executor.submit(errands.train, root),
             slots=executor.slots,
@@ -189,6 +191,18 @@ def _stopping(executor: Processes, options: Options, warn: Callable[[str], None]
         warn(f"Stopping: what trains finishes its epoch, for {seconds:g} s at most.")
         executor.close(seconds)
         raise
+
+
+def _in_jobs(
+    num_trials: int | None, slots: int, trials: Sequence[TrialSpec]
+) -> list[list[TrialSpec]]:
+    """The jobs of a batch: enough of them that no slot stays empty, whatever could be fused.
+
+    Behind the last batch no other comes, so it has to do for all slots.
+    """
+    is_last = bool(trials) and trials[-1].number + 1 == num_trials
+    wanted = slots if is_last else ceil(slots / BATCHES_IN_FLIGHT)
+    return spread(plan(trials), wanted, keeps_bits=True)
 
 
 def _write_job(

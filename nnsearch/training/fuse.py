@@ -49,6 +49,28 @@ def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
     return jobs
 
 
+def spread(
+    groups: Sequence[list[TrialSpec]], num_jobs: int, *, keeps_bits: bool = False
+) -> list[list[TrialSpec]]:
+    """The same groups, the largest halved until there are so many, or none is left to halve.
+
+    With `keeps_bits` those stay whole whose results depend, in their last bits, on the company.
+    """
+    jobs = list(groups)
+    while len(jobs) < num_jobs:
+        halved = [
+            job
+            for job in jobs
+            if len(job) > 1 and not (keeps_bits and job[0].model.name in COMPANY_COUNTS)
+        ]
+        if not halved:
+            break
+        largest = max(halved, key=len)
+        place, middle = jobs.index(largest), (len(largest) + 1) // 2
+        jobs[place : place + 1] = [largest[:middle], largest[middle:]]
+    return jobs
+
+
 def shape_params(trial: TrialSpec) -> dict[str, Any]:
     """Those of the trial's searched values that settle its shape; none where shapes stay free.
 
