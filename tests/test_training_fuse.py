@@ -125,10 +125,9 @@ def test_no_slot_is_idle_for_want_of_a_job(
 
 def test_what_depends_on_its_company_is_not_divided_for_a_slot() -> None:
     pair = [replace(TRIAL, model=Component("cnn", {"channels": 8}))] * 2
-    assert spread([pair], 2) == [pair[:1], pair[1:]]
-    assert spread([pair], 2, keeps_bits=True) == [pair]
+    assert spread([pair], 2) == [pair]
     four = [TRIAL] * 4
-    assert spread([pair, four], 3, keeps_bits=True) == [pair, four[:2], four[2:]]
+    assert spread([pair, four], 3) == [pair, four[:2], four[2:]]
 
 
 def test_a_program_on_a_gpu_holds_what_its_memory_holds() -> None:

@@ -112,7 +112,8 @@ def _means(trainings: Trainings, data: Mapping[str, Path]) -> Means:
         by_data: dict[Path, list[TrialSpec]] = {}
         for each in trials:
             by_data.setdefault(data[each.uid], []).append(each)
-        return spread([group for each in by_data.values() for group in plan(each)], executor.slots)
+        groups = [group for each in by_data.values() for group in plan(each)]
+        return spread(groups, executor.slots)
 
     def write(name: str, trials: Sequence[TrialSpec]) -> None:
         folder, code = data[trials[0].uid], opened.study.root.resolve()

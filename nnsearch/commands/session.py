@@ -202,7 +202,7 @@ def _in_jobs(
     """
     is_last = bool(trials) and trials[-1].number + 1 == num_trials
     wanted = slots if is_last else ceil(slots / BATCHES_IN_FLIGHT)
-    return spread(plan(trials), wanted, keeps_bits=True)
+    return spread(plan(trials), wanted)
 
 
 def _write_job(

@@ -49,20 +49,15 @@ def plan(trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
     return jobs
 
 
-def spread(
-    groups: Sequence[list[TrialSpec]], num_jobs: int, *, keeps_bits: bool = False
-) -> list[list[TrialSpec]]:
+def spread(groups: Sequence[list[TrialSpec]], num_jobs: int) -> list[list[TrialSpec]]:
     """The same groups, the largest halved until there are so many, or none is left to halve.
 
-    With `keeps_bits` those stay whole whose results depend, in their last bits, on the company.
+    Those stay whole whose results depend, in their last bits, on the company: what a study finds
+    does not depend on how many workers it has.
     """
     jobs = list(groups)
     while len(jobs) < num_jobs:
-        halved = [
-            job
-            for job in jobs
-            if len(job) > 1 and not (keeps_bits and job[0].model.name in COMPANY_COUNTS)
-        ]
+        halved = [job for job in jobs if len(job) > 1 and job[0].model.name not in COMPANY_COUNTS]
         if not halved:
             break
         largest = max(halved, key=len)

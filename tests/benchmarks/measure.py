@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
-SAMPLE_SECONDS = 0.25
+# Looked at every quarter of a second throughout, a run of nnsearch took 6 % longer.
+FIRST_SECONDS, SAMPLE_SECONDS = 0.25, 1.0
 LEAVE_SECONDS = 5.0
 MIB = 2**20
 
@@ -91,9 +92,10 @@ def adopt_orphans() -> None:
 
 
 def _sample(seen: _Seen, over: Event) -> None:
-    """Look at the whole tree now and then, until told that it is over."""
-    own = psutil.Process()
-    while not over.wait(SAMPLE_SECONDS):
+    """Look at the whole tree now and then, soon at first, until told that it is over."""
+    own, pause = psutil.Process(), FIRST_SECONDS
+    while not over.wait(pause):
+        pause = min(2 * pause, SAMPLE_SECONDS)
         total = 0
         for each in own.children(recursive=True):
             with suppress(psutil.Error):
