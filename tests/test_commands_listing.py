@@ -7,7 +7,7 @@ from finished import NUM_TRIALS, copied, finished
 
 from nnsearch.commands.listing import as_document, as_text, list_studies
 from nnsearch.commands.places import sole_driver
-from nnsearch.study.folder import Home, read_json
+from nnsearch.study.folder import Home, read_json, write_json
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +36,8 @@ def test_a_study_that_is_driven_is_running_and_one_without_its_result_interrupte
     with sole_driver(folder):
         assert list_studies(home)[0].state == "running"
     assert list_studies(home)[0].state == "finished"
+    write_json(folder.result, read_json(folder.result) | {"request": ""})
+    assert list_studies(home)[0].state == "interrupted", "MLflow may lack something"
     folder.result.unlink()
     assert list_studies(home)[0].state == "interrupted"
     assert list_studies(home)[0].tested is None
